@@ -1,0 +1,227 @@
+//! Commands and options.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+
+use crate::camera::PixelFormat;
+use crate::engine::Threads;
+
+/// Classify camera frames or pictures with a mobile-efficient network.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = "Example:\n  edge-classify --model tf_efficientnet_lite0 --camera /dev/video0"
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    #[command(flatten)]
+    pub run: RunArgs,
+
+    /// What to log: error, warn, info, debug, trace, or a filter as in RUST_LOG
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub log: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a model on a raw tensor, without preprocessing
+    Infer(InferArgs),
+    /// List and describe the models on this machine
+    Models(ModelsArgs),
+    /// Check this machine: processor, cameras, permissions, models, temperature
+    Doctor,
+}
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("input").required(true).args(["camera", "source"]))]
+pub struct RunArgs {
+    /// Model by name or file
+    #[arg(long, value_name = "NAME|FILE", required = true)]
+    pub model: Option<String>,
+
+    /// Camera device (/dev/video0, /dev/v4l/by-id/...), or 'test' for a moving test picture
+    #[arg(long, value_name = "DEVICE")]
+    pub camera: Option<String>,
+
+    /// Picture files, directories (searched recursively) or glob patterns
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub source: Vec<String>,
+
+    /// Frame size to ask the camera for [default: the smallest that covers the model's input]
+    #[arg(long, value_name = "WxH", value_parser = size, conflicts_with = "source")]
+    pub camera_size: Option<(u32, u32)>,
+
+    /// Pixel format to ask the camera for: YUYV, UYVY, NV12, GREY, RGB3, BGR3 or MJPG
+    /// [default: the cheapest that gives the size and rate]
+    #[arg(long, value_name = "FOURCC", conflicts_with = "source")]
+    pub camera_format: Option<PixelFormat>,
+
+    /// How to print results [default: text on a terminal, jsonl otherwise]
+    #[arg(long, value_enum)]
+    pub output: Option<OutputFormat>,
+
+    /// Report at most this many classes
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = at_least_one)]
+    pub top_k: usize,
+
+    /// Report only classes of at least this probability, 0 to 1
+    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = probability)]
+    pub threshold: f32,
+
+    /// Threads for one inference
+    #[arg(long, value_name = "N", default_value = "1", value_parser = threads)]
+    pub threads: Threads,
+
+    /// Labels, one a line in index order, instead of the model's own
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<PathBuf>,
+
+    /// Stop after this many results
+    #[arg(long, value_name = "N")]
+    pub frames: Option<u64>,
+
+    /// Upper limit of results a second
+    #[arg(long, value_name = "N", value_parser = rate)]
+    pub fps: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum OutputFormat {
+    /// A line for people
+    Text,
+    /// A JSON object a line
+    Jsonl,
+}
+
+#[derive(Debug, Args)]
+pub struct InferArgs {
+    /// Model by name or file
+    pub model: String,
+
+    /// Input: .npy, float32, 1 x 3 x H x W
+    #[arg(long, value_name = "FILE")]
+    pub tensor: PathBuf,
+
+    /// Where to write the logits: .npy, float32, 1 x classes
+    #[arg(long, value_name = "FILE")]
+    pub output: PathBuf,
+
+    /// Threads for one inference
+    #[arg(long, value_name = "N", default_value = "1", value_parser = threads)]
+    pub threads: Threads,
+}
+
+#[derive(Debug, Args)]
+pub struct ModelsArgs {
+    #[command(subcommand)]
+    pub command: ModelsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ModelsCommand {
+    /// List the models in the directories searched
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Describe one model
+    Show {
+        /// Model by name or file
+        name: String,
+    },
+}
+
+fn size(text: &str) -> Result<(u32, u32), String> {
+    let parse = |side: &str| {
+        side.parse::<u32>()
+            .ok()
+            .filter(|side| (16..=16384).contains(side))
+    };
+    text.split_once(['x', 'X'])
+        .and_then(|(width, height)| Some((parse(width)?, parse(height)?)))
+        .ok_or_else(|| "expected WIDTHxHEIGHT, for instance 640x480".to_owned())
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|&count| count > 0);
+    count.ok_or_else(|| "expected a number of at least 1".to_owned())
+}
+
+fn probability(text: &str) -> Result<f32, String> {
+    let value = text
+        .parse()
+        .ok()
+        .filter(|value| (0.0..=1.0).contains(value));
+    value.ok_or_else(|| "expected a number from 0 to 1".to_owned())
+}
+
+fn threads(text: &str) -> Result<Threads, String> {
+    let threads = text.parse().ok().and_then(Threads::new);
+    threads.ok_or_else(|| format!("expected a number from 1 to {}", Threads::MAX))
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let value = text
+        .parse()
+        .ok()
+        .filter(|value| (0.001..=1000.0).contains(value));
+    value.ok_or_else(|| "expected a number from 0.001 to 1000".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(std::iter::once("edge-classify").chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn one_input_is_required_and_only_one() {
+        assert!(parse("--model m --camera test").is_ok());
+        assert!(parse("--model m --source a b c").is_ok());
+        assert!(parse("--model m").is_err());
+        assert!(parse("--camera test").is_err());
+        assert!(parse("--model m --camera test --source a").is_err());
+        assert!(parse("--model m --source a --camera-size 640x480").is_err());
+        assert!(parse("").is_err());
+        assert!(parse("doctor").is_ok());
+        assert!(parse("models list --json").is_ok());
+    }
+
+    #[test]
+    fn values_are_checked() {
+        for bad in [
+            "--top-k 0",
+            "--threshold 1.5",
+            "--threshold nan",
+            "--threads 0",
+            "--fps 0",
+            "--fps inf",
+            "--camera-size 640",
+            "--camera-size 0x480",
+            "--camera-format H264",
+        ] {
+            assert!(
+                parse(&format!("--model m --camera test {bad}")).is_err(),
+                "{bad}"
+            );
+        }
+        let cli = parse("--model m --camera test --camera-size 640x480 --camera-format mjpg");
+        let run = cli.unwrap().run;
+        assert_eq!(run.camera_size, Some((640, 480)));
+        assert_eq!(run.camera_format, Some(PixelFormat::Mjpeg));
+    }
+}

@@ -1,0 +1,159 @@
+//! `doctor`: what this machine is, what is wrong with it, and what to do.
+
+mod cpu;
+mod thermal;
+
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+
+use anyhow::Result;
+use nix::unistd::{Gid, Group, Uid, User, getgroups};
+
+use crate::camera::{CameraStatus, probe, stable_names};
+use crate::model::Library;
+
+pub fn doctor() -> Result<()> {
+    let mut report = Report {
+        out: io::stdout().lock(),
+        problems: 0,
+    };
+    program(&mut report)?;
+    cpu::check(&mut report)?;
+    thermal::check(&mut report)?;
+    cameras(&mut report)?;
+    models(&mut report)?;
+    let problems = report.problems;
+    report.heading(match problems {
+        0 => "no problems found".to_owned(),
+        1 => "1 problem found".to_owned(),
+        n => format!("{n} problems found"),
+    })
+}
+
+/// Findings as they are made; each problem comes with its remedy.
+struct Report<'a> {
+    out: io::StdoutLock<'a>,
+    problems: usize,
+}
+
+impl Report<'_> {
+    fn heading(&mut self, text: impl AsRef<str>) -> Result<()> {
+        Ok(writeln!(self.out, "{}", text.as_ref())?)
+    }
+
+    fn fact(&mut self, text: impl AsRef<str>) -> Result<()> {
+        Ok(writeln!(self.out, "  {}", text.as_ref())?)
+    }
+
+    fn problem(&mut self, text: impl AsRef<str>, remedy: impl AsRef<str>) -> Result<()> {
+        self.problems += 1;
+        writeln!(self.out, "  ! {}", text.as_ref())?;
+        Ok(writeln!(self.out, "    -> {}", remedy.as_ref())?)
+    }
+}
+
+fn program(report: &mut Report) -> Result<()> {
+    report.heading(format!("edge-classify {}", env!("CARGO_PKG_VERSION")))?;
+    let target = format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS);
+    if cfg!(debug_assertions) {
+        return report.problem(
+            format!("built without optimisation for {target}"),
+            "build with 'cargo build --release'; this build is many times slower",
+        );
+    }
+    report.fact(format!("optimised build for {target}"))
+}
+
+fn cameras(report: &mut Report) -> Result<()> {
+    report.heading("cameras")?;
+    let cameras = probe();
+    if cameras.is_empty() {
+        report.problem(
+            "no /dev/video* device",
+            "plug a USB camera in (then 'dmesg | tail' shows it); without one, try --camera test",
+        )?;
+    }
+    for camera in &cameras {
+        match &camera.status {
+            CameraStatus::Usable {
+                card,
+                modes,
+                others,
+            } => {
+                report.fact(format!("{} {card}", camera.device))?;
+                for name in stable_names(&camera.device) {
+                    report.fact(format!("  {name}"))?;
+                }
+                report.fact(format!("  {}", modes.join(", ")))?;
+                if !others.is_empty() {
+                    report.fact(format!("  not read here: {}", others.join(", ")))?;
+                }
+            }
+            // A USB camera's metadata node, or a codec: there by design.
+            CameraStatus::Unusable(error @ crate::camera::CameraError::NotCapture { .. }) => {
+                report.fact(error.to_string())?;
+            }
+            CameraStatus::Unusable(error) => {
+                let text = error.to_string();
+                let (what, remedy) = text.split_once("; ").unwrap_or((&text, "see above"));
+                report.problem(what, remedy)?;
+            }
+        }
+    }
+    permissions(report, cameras.first().map(|camera| camera.device.as_str()))
+}
+
+/// Video nodes belong to a group, usually `video`; who is not in it cannot open them.
+fn permissions(report: &mut Report, device: Option<&str>) -> Result<()> {
+    let uid = Uid::effective();
+    let user = User::from_uid(uid).ok().flatten();
+    let user = user.map_or_else(|| uid.to_string(), |user| user.name);
+    let group = match device.and_then(|device| std::fs::metadata(device).ok()) {
+        Some(metadata) => Group::from_gid(Gid::from_raw(metadata.gid()))
+            .ok()
+            .flatten(),
+        None => Group::from_name("video").ok().flatten(),
+    };
+    let Some(group) = group else {
+        return Ok(());
+    };
+    let member = uid.is_root()
+        || Gid::effective() == group.gid
+        || getgroups().is_ok_and(|groups| groups.contains(&group.gid));
+    if member {
+        return report.fact(format!(
+            "user {user} may use devices of group {}",
+            group.name
+        ));
+    }
+    report.problem(
+        format!("user {user} is not in group {}", group.name),
+        format!("sudo usermod -aG {} {user}, then log in again", group.name),
+    )
+}
+
+fn models(report: &mut Report) -> Result<()> {
+    report.heading("models")?;
+    let library = Library::from_environment();
+    for directory in library.directories() {
+        let state = if directory.is_dir() { "" } else { " (absent)" };
+        report.fact(format!("{}{state}", directory.display()))?;
+    }
+    let models = library.list();
+    if models.is_empty() {
+        report.problem(
+            "no models in these directories",
+            "put a model there, name another directory in EDGE_CLASSIFY_MODELS, or give --model a path",
+        )?;
+    }
+    for (name, found) in models {
+        match found {
+            Ok(model) => report.fact(format!("{name}: {}", model.file.display()))?,
+            Err(error) => report.problem(
+                format!("{name}: {error}"),
+                "install the model again, or correct its card",
+            )?,
+        }
+    }
+    Ok(())
+}

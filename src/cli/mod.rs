@@ -1,0 +1,76 @@
+//! The command line.
+
+mod args;
+mod doctor;
+mod infer;
+mod models;
+mod run;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use args::{Cli, Command};
+
+/// Exit status of a run that failed, and of a command line that made no sense.
+const FAILURE: u8 = 1;
+const USAGE: u8 = 2;
+
+/// Parses the command line and runs it.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Printing can fail only if nobody is listening.
+            let _ = error.print();
+            let asked_for = matches!(
+                error.kind(),
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+            );
+            return ExitCode::from(if asked_for { 0 } else { USAGE });
+        }
+    };
+    start_log(cli.log.as_deref());
+    let result = match cli.command {
+        Some(Command::Infer(args)) => infer::infer(&args),
+        Some(Command::Models(args)) => models::models(args.command),
+        Some(Command::Doctor) => doctor::doctor(),
+        None => run::run(&cli.run),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(FAILURE)
+        }
+    }
+}
+
+/// Whoever read our output has gone, as `head` does; that is no failure.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}
+
+/// Logs go to stderr; `--log` wins over `RUST_LOG`. The journal adds times of its own.
+fn start_log(filter: Option<&str>) {
+    let mut builder = env_logger::Builder::new();
+    builder.parse_filters("warn,edge_classify=info");
+    if let Some(filter) = filter
+        .map(str::to_owned)
+        .or_else(|| std::env::var("RUST_LOG").ok())
+    {
+        builder.parse_filters(&filter);
+    }
+    builder.format(|out, record| {
+        let level = record.level().as_str().to_ascii_lowercase();
+        writeln!(out, "{level}: {}", record.args())
+    });
+    builder.init();
+}

@@ -1,0 +1,88 @@
+//! The main job: classify what a camera or some files show.
+
+use std::io::{self, IsTerminal};
+
+use anyhow::{Context, Result, bail};
+
+use super::args::{OutputFormat, RunArgs};
+use crate::camera::{CameraOptions, Files, LiveCamera, Source, TestPicture};
+use crate::daemon::{self, Classifier, Limits, Outcome, Selection, Stop};
+use crate::model::Library;
+use crate::sinks::{JsonLines, Sink, Text};
+
+pub fn run(args: &RunArgs) -> Result<()> {
+    // Before anything that takes time, so that a signal during start-up is not lost.
+    let stop = Stop::default();
+    stop.on_signals().context("cannot handle signals")?;
+    let name = args.model.as_deref().expect("clap requires it");
+    let installed = Library::from_environment().find(name)?;
+    let model = daemon::load(&installed, args.labels.as_deref(), args.threads)?;
+    let size = model.spec.size;
+    let selection = Selection {
+        top_k: args.top_k,
+        threshold: args.threshold,
+    };
+    let mut classifier = Classifier::new(model, selection);
+    let mut source = source(args, size)?;
+    let limits = Limits {
+        frames: args.frames,
+        fps: args.fps,
+    };
+    let mut sink = sink(args.output);
+    let (outcome, written) = daemon::run(&mut *source, &mut classifier, &mut *sink, limits, &stop);
+    // Not wrapped in a context that would hide a broken pipe.
+    written?;
+    summarise(&outcome);
+    if args.camera.is_none() && outcome.failed > 0 {
+        bail!("{} of the pictures could not be classified", outcome.failed);
+    }
+    Ok(())
+}
+
+fn source(args: &RunArgs, size: u32) -> Result<Box<dyn Source>> {
+    let Some(device) = &args.camera else {
+        return Ok(Box::new(Files::new(&args.source)?));
+    };
+    if device == "test" {
+        return Ok(Box::new(TestPicture::default()));
+    }
+    let camera = LiveCamera::start(CameraOptions {
+        device: device.clone(),
+        size: args.camera_size,
+        format: args.camera_format,
+        fps: args.fps,
+        cover: size,
+    })?;
+    Ok(Box::new(camera))
+}
+
+fn sink(format: Option<OutputFormat>) -> Box<dyn Sink> {
+    let stdout = io::stdout();
+    let format = format.unwrap_or(if stdout.is_terminal() {
+        OutputFormat::Text
+    } else {
+        OutputFormat::Jsonl
+    });
+    match format {
+        OutputFormat::Text => Box::new(Text::new(stdout.lock())),
+        OutputFormat::Jsonl => Box::new(JsonLines(stdout.lock())),
+    }
+}
+
+fn summarise(outcome: &Outcome) {
+    let dropped = outcome.dropped;
+    let corrupt = dropped.corrupt + outcome.failed;
+    let mut text = format!(
+        "classified {} frames, dropped {} ({} stale, {corrupt} bad)",
+        outcome.classified,
+        dropped.stale + corrupt,
+        dropped.stale,
+    );
+    let percentile = |percent| outcome.latency.percentile_ms(percent);
+    if let (Some(p50), Some(p95), Some(p99)) =
+        (percentile(50.0), percentile(95.0), percentile(99.0))
+    {
+        text += &format!("; latency p50 {p50:.1} ms, p95 {p95:.1} ms, p99 {p99:.1} ms");
+    }
+    eprintln!("{text}");
+}

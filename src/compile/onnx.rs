@@ -1,0 +1,131 @@
+//! ONNX to a decluttered, typed graph with fixed shapes.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use thiserror::Error;
+use tract_core::internal::DimLike;
+use tract_onnx::prelude::*;
+use tract_onnx::tract_hir::infer::Factoid;
+
+#[derive(Debug, Error)]
+pub enum OnnxError {
+    #[error("not an ONNX model that can be read: {0}")]
+    Parse(String),
+    #[error("needs one input, a picture as N x 3 x H x W; this model has {0}")]
+    Input(String),
+    #[error(
+        "the input is {height} x {width} pixels, but the model card says {size} x {size}; \
+         correct preprocess.size in the card"
+    )]
+    SizeMismatch {
+        height: usize,
+        width: usize,
+        size: usize,
+    },
+    #[error("needs one output of 1 x classes; this model has {0}")]
+    Output(String),
+    #[error("cannot be prepared for running: {0}")]
+    Analyse(String),
+}
+
+/// Side of the square input that is assumed when neither the model nor a card says.
+const DEFAULT_SIZE: usize = 224;
+
+/// Reads an ONNX classifier. A free batch dimension becomes 1; free height and width become
+/// `size`, which must otherwise agree with the model's own.
+pub fn load(onnx: &[u8], size: Option<usize>) -> Result<TypedModel, OnnxError> {
+    // tract asserts some properties of a graph instead of reporting them.
+    catch_unwind(AssertUnwindSafe(|| load_unguarded(onnx, size)))
+        .unwrap_or_else(|panic| Err(OnnxError::Parse(panic_message(&*panic))))
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()))
+        .unwrap_or_else(|| "the ONNX reader gave up".to_owned())
+}
+
+fn load_unguarded(mut onnx: &[u8], size: Option<usize>) -> Result<TypedModel, OnnxError> {
+    let mut model = tract_onnx::onnx()
+        .model_for_read(&mut onnx)
+        .map_err(|e| OnnxError::Parse(chain(&e)))?;
+    let fact = match model.input_outlets() {
+        Ok([_]) => model
+            .input_fact(0)
+            .map_err(|e| OnnxError::Input(chain(&e)))?,
+        Ok(inputs) => return Err(OnnxError::Input(format!("{} inputs", inputs.len()))),
+        Err(e) => return Err(OnnxError::Input(chain(&e))),
+    };
+    let (height, width) = input_size(fact, size)?;
+    model
+        .set_input_fact(0, f32::fact([1, 3, height, width]).into())
+        .map_err(|e| OnnxError::Analyse(chain(&e)))?;
+    let model = model
+        .into_typed()
+        .and_then(|model| model.into_decluttered())
+        .map_err(|e| OnnxError::Analyse(chain(&e)))?;
+    check_output(&model)?;
+    Ok(model)
+}
+
+/// Height and width to run at, from what the model declares and the card says.
+fn input_size(fact: &InferenceFact, size: Option<usize>) -> Result<(usize, usize), OnnxError> {
+    let declared = |axis: usize| -> Option<usize> {
+        let dim = fact.shape.dim(axis)?.concretize()?;
+        dim.to_usize().ok()
+    };
+    let refuse = || OnnxError::Input(format!("an input of {fact:?}"));
+    if let Some(datum_type) = fact.datum_type.concretize()
+        && datum_type != DatumType::F32
+    {
+        return Err(refuse());
+    }
+    if fact.shape.rank().concretize().is_some_and(|rank| rank != 4)
+        || declared(0).is_some_and(|batch| batch != 1)
+        || declared(1).is_some_and(|channels| channels != 3)
+    {
+        return Err(refuse());
+    }
+    let (height, width) = (declared(2), declared(3));
+    if let Some(size) = size
+        && (height.is_some_and(|h| h != size) || width.is_some_and(|w| w != size))
+    {
+        return Err(OnnxError::SizeMismatch {
+            height: height.unwrap_or(size),
+            width: width.unwrap_or(size),
+            size,
+        });
+    }
+    let fallback = size.or(height).or(width).unwrap_or(DEFAULT_SIZE);
+    match (height.unwrap_or(fallback), width.unwrap_or(fallback)) {
+        (0, _) | (_, 0) => Err(refuse()),
+        found => Ok(found),
+    }
+}
+
+fn check_output(model: &TypedModel) -> Result<(), OnnxError> {
+    let fact = match model.output_outlets() {
+        Ok([_]) => model
+            .output_fact(0)
+            .map_err(|e| OnnxError::Output(chain(&e)))?,
+        Ok(outputs) => return Err(OnnxError::Output(format!("{} outputs", outputs.len()))),
+        Err(e) => return Err(OnnxError::Output(chain(&e))),
+    };
+    // Some exporters leave the classes as 1 x C x 1 x 1.
+    let concrete = fact.shape.as_concrete();
+    let is_classes = concrete.is_some_and(|shape| {
+        shape.len() >= 2 && shape[0] == 1 && shape[1] > 0 && shape[2..].iter().all(|&d| d == 1)
+    });
+    if fact.datum_type != DatumType::F32 || !is_classes {
+        return Err(OnnxError::Output(format!("an output of {fact:?}")));
+    }
+    Ok(())
+}
+
+/// tract's errors are chains whose first link alone says little.
+fn chain(error: &TractError) -> String {
+    format!("{error:#}")
+}

@@ -1,0 +1,104 @@
+//! From a model on disk to one that is ready to run.
+
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::compile::{self, OnnxError};
+use crate::engine::{EngineError, Session, Threads};
+use crate::model::{CardError, Installed, Labels, LabelsError};
+use crate::preprocess::Spec;
+
+/// A model in memory with all that belongs to it.
+pub struct LoadedModel {
+    pub name: String,
+    pub session: Session,
+    pub spec: Spec,
+    pub labels: Labels,
+}
+
+#[derive(Debug, Error)]
+pub enum LoadError {
+    #[error("{path}: {source}", path = path.display())]
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error(transparent)]
+    Card(#[from] CardError),
+    #[error("{path}: {source}", path = path.display())]
+    Onnx { path: PathBuf, source: OnnxError },
+    #[error("{path}: {source}", path = path.display())]
+    Engine { path: PathBuf, source: EngineError },
+    #[error(
+        "{path}: its input is {width}x{height}; without a model card only square inputs can be \
+         used",
+        path = path.display()
+    )]
+    NotSquare {
+        path: PathBuf,
+        width: usize,
+        height: usize,
+    },
+    #[error(transparent)]
+    Labels(#[from] LabelsError),
+}
+
+/// Loads a model. `labels` replaces the labels that its card names.
+pub fn load(
+    model: &Installed,
+    labels: Option<&Path>,
+    threads: Threads,
+) -> Result<LoadedModel, LoadError> {
+    let path = || model.file.clone();
+    let bytes = std::fs::read(&model.file).map_err(|source| LoadError::Read {
+        path: path(),
+        source,
+    })?;
+    let card = model.card.as_ref();
+    if let Some(card) = card {
+        card.verify(&model.file, &bytes)?;
+    }
+    let size = card.map(|card| card.preprocess.size as usize);
+    let graph = compile::load(&bytes, size).map_err(|source| LoadError::Onnx {
+        path: path(),
+        source,
+    })?;
+    drop(bytes);
+    let session = Session::new(graph, threads).map_err(|source| LoadError::Engine {
+        path: path(),
+        source,
+    })?;
+    let spec = match card {
+        Some(card) => card.preprocess.clone(),
+        None => assumed_spec(model, &session)?,
+    };
+    let classes = session.classes();
+    let labels = match labels.map(Path::to_owned).or_else(|| model.labels_file()) {
+        Some(file) => Labels::read(&file, classes)?,
+        None => Labels::numbered(classes),
+    };
+    Ok(LoadedModel {
+        name: model.name.clone(),
+        session,
+        spec,
+        labels,
+    })
+}
+
+fn assumed_spec(model: &Installed, session: &Session) -> Result<Spec, LoadError> {
+    let (height, width) = session.input_size();
+    let size = u32::try_from(width).ok().filter(|_| width == height);
+    let size = size.ok_or_else(|| LoadError::NotSquare {
+        path: model.file.clone(),
+        width,
+        height,
+    })?;
+    let beside = model.file.with_extension("toml");
+    log::warn!(
+        "{}: no model card; assuming ImageNet preprocessing for {size}x{size} (describe it in {})",
+        model.file.display(),
+        beside.display()
+    );
+    Ok(Spec::imagenet(size))
+}

@@ -1,0 +1,13 @@
+//! The pipeline: frames from a source through a classifier to a sink.
+
+mod classifier;
+mod latency;
+mod load;
+mod pipeline;
+mod stop;
+
+pub use classifier::{Classification, Classifier, ClassifyError, Selection};
+pub use latency::LatencyStats;
+pub use load::{LoadError, LoadedModel, load};
+pub use pipeline::{Limits, Outcome, run};
+pub use stop::Stop;

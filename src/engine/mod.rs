@@ -1,0 +1,10 @@
+//! Running a network: a tensor in, logits out.
+//!
+//! The engine knows nothing of files, cameras or labels. [`Session`] is the one interface the rest
+//! of the program sees; what executes the layers is behind it.
+
+mod session;
+mod threads;
+
+pub use session::{EngineError, Session};
+pub use threads::Threads;

@@ -1,0 +1,13 @@
+//! Image classification on ARM boards: camera frames or pictures in, labels out.
+//!
+//! Layers go one way: [`cli`] → {[`daemon`], [`compile`]} → {[`model`], [`engine`], [`preprocess`],
+//! [`camera`], [`sinks`]}. `ARCHITECTURE.md` has the map and the rules.
+
+pub mod camera;
+pub mod cli;
+pub mod compile;
+pub mod daemon;
+pub mod engine;
+pub mod model;
+pub mod preprocess;
+pub mod sinks;

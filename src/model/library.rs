@@ -1,0 +1,317 @@
+//! Finding a model by path or by name.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::{CardError, ModelCard};
+
+/// Extensions of model files that can be run.
+const MODEL_EXTENSIONS: [&str; 1] = ["onnx"];
+const CARD_EXTENSION: &str = "toml";
+
+/// The directories searched for models, in order.
+#[derive(Debug, Clone)]
+pub struct Library {
+    directories: Vec<PathBuf>,
+}
+
+/// A model found on disk.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Installed {
+    pub name: String,
+    /// The model file.
+    pub file: PathBuf,
+    /// Its card, where there is one.
+    pub card: Option<ModelCard>,
+}
+
+#[derive(Debug, Error)]
+pub enum FindError {
+    #[error("no model file {path}", path = path.display())]
+    NoFile { path: PathBuf },
+    #[error("{path}: not a model file; expected .onnx, or the .toml card of one", path = path.display())]
+    NotAModel { path: PathBuf },
+    #[error(
+        "{path}: its model file {file} is missing",
+        path = path.display(), file = file.display()
+    )]
+    FileOfCard { path: PathBuf, file: PathBuf },
+    #[error("{}", describe_unknown(name, searched, present, nearest.as_deref()))]
+    Unknown {
+        name: String,
+        searched: Vec<PathBuf>,
+        present: Vec<String>,
+        nearest: Option<String>,
+    },
+    #[error(transparent)]
+    Card(#[from] CardError),
+}
+
+fn describe_unknown(
+    name: &str,
+    searched: &[PathBuf],
+    present: &[String],
+    nearest: Option<&str>,
+) -> String {
+    let mut text = format!("no model named '{name}'");
+    if let Some(nearest) = nearest {
+        text += &format!("; did you mean '{nearest}'?");
+    }
+    text += "\nsearched:";
+    for directory in searched {
+        let absent = if directory.is_dir() { "" } else { " (absent)" };
+        text += &format!("\n  {}{absent}", directory.display());
+    }
+    if present.is_empty() {
+        text += "\nno models are there; give the path of a model file, or set EDGE_CLASSIFY_MODELS";
+    } else {
+        text += &format!("\nthere: {}", present.join(", "));
+    }
+    text
+}
+
+impl Library {
+    pub fn new(directories: Vec<PathBuf>) -> Self {
+        Library { directories }
+    }
+
+    /// `models` beside the working directory, `$EDGE_CLASSIFY_MODELS` (a list separated as `PATH`
+    /// is), the user's data directory, the system's.
+    pub fn from_environment() -> Self {
+        let mut directories = vec![PathBuf::from("models")];
+        if let Some(list) = std::env::var_os("EDGE_CLASSIFY_MODELS") {
+            directories
+                .extend(std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()));
+        }
+        let data_home = std::env::var_os("XDG_DATA_HOME")
+            .filter(|home| !home.is_empty())
+            .map(PathBuf::from)
+            .or_else(|| std::env::home_dir().map(|home| home.join(".local/share")));
+        directories.extend(data_home.map(|home| home.join("edge-classify/models")));
+        directories.push(PathBuf::from("/var/lib/edge-classify/models"));
+        Library { directories }
+    }
+
+    pub fn directories(&self) -> &[PathBuf] {
+        &self.directories
+    }
+
+    /// Every model in the directories, by name; where two have one name, the one that
+    /// [`Library::find`] takes. Unreadable cards come as errors.
+    pub fn list(&self) -> BTreeMap<String, Result<Installed, FindError>> {
+        let mut models = BTreeMap::new();
+        for directory in &self.directories {
+            for name in names_in(directory) {
+                if !models.contains_key(&name) {
+                    let found = find_in(directory, &name).transpose();
+                    models.extend(found.map(|found| (name, found)));
+                }
+            }
+        }
+        models
+    }
+
+    /// A model by path (a model file or a card) or by name.
+    pub fn find(&self, name_or_path: &str) -> Result<Installed, FindError> {
+        let path = Path::new(name_or_path);
+        if path.is_file() {
+            return open(path);
+        }
+        let is_path = path.components().count() > 1
+            || extension_is(path, CARD_EXTENSION)
+            || MODEL_EXTENSIONS.iter().any(|e| extension_is(path, e));
+        if is_path {
+            return Err(FindError::NoFile {
+                path: path.to_owned(),
+            });
+        }
+        for directory in &self.directories {
+            if let Some(found) = find_in(directory, name_or_path)? {
+                return Ok(found);
+            }
+        }
+        let present: Vec<String> = self.list().into_keys().collect();
+        let nearest = present
+            .iter()
+            .map(|candidate| (strsim::jaro_winkler(candidate, name_or_path), candidate))
+            .filter(|(similarity, _)| *similarity > 0.75)
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+            .map(|(_, candidate)| candidate.clone());
+        Err(FindError::Unknown {
+            name: name_or_path.to_owned(),
+            searched: self.directories.clone(),
+            present,
+            nearest,
+        })
+    }
+}
+
+fn extension_is(path: &Path, extension: &str) -> bool {
+    path.extension() == Some(OsStr::new(extension))
+}
+
+fn names_in(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten();
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let known = extension_is(&path, CARD_EXTENSION)
+                || MODEL_EXTENSIONS.iter().any(|e| extension_is(&path, e));
+            known.then(|| path.file_stem()?.to_str().map(str::to_owned))?
+        })
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn find_in(directory: &Path, name: &str) -> Result<Option<Installed>, FindError> {
+    // Built by hand because a dot in the name is not an extension.
+    let with = |extension: &str| directory.join(format!("{name}.{extension}"));
+    std::iter::once(CARD_EXTENSION)
+        .chain(MODEL_EXTENSIONS)
+        .map(with)
+        .find(|path| path.is_file())
+        .map(|path| open(&path))
+        .transpose()
+}
+
+/// Opens a card or a model file. A model file takes the card beside it that names it.
+fn open(path: &Path) -> Result<Installed, FindError> {
+    if extension_is(path, CARD_EXTENSION) {
+        let card = ModelCard::read(path)?;
+        let file = path.with_file_name("").join(&card.file);
+        if !file.is_file() {
+            return Err(FindError::FileOfCard {
+                path: path.to_owned(),
+                file,
+            });
+        }
+        return Ok(Installed {
+            name: card.name.clone(),
+            file,
+            card: Some(card),
+        });
+    }
+    if !MODEL_EXTENSIONS.iter().any(|e| extension_is(path, e)) {
+        return Err(FindError::NotAModel {
+            path: path.to_owned(),
+        });
+    }
+    let beside = path.with_extension(CARD_EXTENSION);
+    let card = if beside.is_file() {
+        let card = ModelCard::read(&beside)?;
+        (Some(card.file.as_os_str()) == path.file_name()).then_some(card)
+    } else {
+        None
+    };
+    let stem = path.file_stem().unwrap_or_default();
+    Ok(Installed {
+        name: card.as_ref().map_or_else(
+            || stem.to_string_lossy().into_owned(),
+            |card| card.name.clone(),
+        ),
+        file: path.to_owned(),
+        card,
+    })
+}
+
+impl Installed {
+    /// The labels file named by the card, as a path that can be opened.
+    pub fn labels_file(&self) -> Option<PathBuf> {
+        let labels = self.card.as_ref()?.labels.as_ref()?;
+        Some(self.file.with_file_name("").join(labels))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn card(name: &str, file: &str) -> String {
+        format!(
+            "name = '{name}'\nfile = '{file}'\nlabels = 'labels.txt'\n[preprocess]\nsize = 32\n\
+             resize = 32\nmean = [0.0, 0.0, 0.0]\nstd = [1.0, 1.0, 1.0]\n"
+        )
+    }
+
+    fn library() -> (tempfile::TempDir, Library) {
+        let root = tempfile::tempdir().unwrap();
+        let (first, second) = (root.path().join("first"), root.path().join("second"));
+        std::fs::create_dir_all(&first).unwrap();
+        std::fs::create_dir_all(&second).unwrap();
+        let write = |path: PathBuf, text: &str| std::fs::write(path, text).unwrap();
+        write(first.join("mobilenetv2_100.onnx"), "");
+        write(
+            first.join("mobilenetv2_100.toml"),
+            &card("mobilenetv2_100", "mobilenetv2_100.onnx"),
+        );
+        write(second.join("mobilenetv2_100.onnx"), "");
+        write(second.join("bare.onnx"), "");
+        write(second.join("dangling.toml"), &card("dangling", "gone.onnx"));
+        write(second.join("notes.txt"), "");
+        let library = Library::new(vec![first, root.path().join("absent"), second]);
+        (root, library)
+    }
+
+    #[test]
+    fn earlier_directories_win() {
+        let (root, library) = library();
+        let found = library.find("mobilenetv2_100").unwrap();
+        assert!(found.file.starts_with(root.path().join("first")));
+        assert_eq!(
+            found.labels_file(),
+            Some(root.path().join("first/labels.txt"))
+        );
+    }
+
+    #[test]
+    fn paths_are_taken_as_they_are() {
+        let (root, library) = library();
+        let bare = root.path().join("second/bare.onnx");
+        let found = library.find(bare.to_str().unwrap()).unwrap();
+        assert_eq!((found.name.as_str(), &found.card), ("bare", &None));
+        let toml = root.path().join("first/mobilenetv2_100.toml");
+        assert!(library.find(toml.to_str().unwrap()).unwrap().card.is_some());
+        let gone = root.path().join("second/gone.onnx");
+        assert!(matches!(
+            library.find(gone.to_str().unwrap()),
+            Err(FindError::NoFile { .. })
+        ));
+        let notes = root.path().join("second/notes.txt");
+        assert!(matches!(
+            library.find(notes.to_str().unwrap()),
+            Err(FindError::NotAModel { .. })
+        ));
+    }
+
+    #[test]
+    fn unknown_names_are_answered_with_the_nearest() {
+        let (root, library) = library();
+        let text = library.find("mobilnetv2-100").unwrap_err().to_string();
+        assert!(text.contains("did you mean 'mobilenetv2_100'?"), "{text}");
+        assert!(
+            text.contains("there: bare, dangling, mobilenetv2_100"),
+            "{text}"
+        );
+        let absent = root.path().join("absent").display().to_string();
+        assert!(text.contains(&format!("{absent} (absent)")), "{text}");
+        let text = library.find("zzz").unwrap_err().to_string();
+        assert!(!text.contains("did you mean"), "{text}");
+    }
+
+    #[test]
+    fn list_reports_broken_models() {
+        let (_root, library) = library();
+        let models = library.list();
+        assert_eq!(models.len(), 3);
+        assert!(matches!(
+            models["dangling"],
+            Err(FindError::FileOfCard { .. })
+        ));
+        assert!(models["bare"].is_ok());
+    }
+}

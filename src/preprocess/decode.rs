@@ -1,0 +1,124 @@
+//! Picture files and JPEG frames to 8-bit RGB.
+
+use std::io::{Cursor, Read};
+use std::path::{Path, PathBuf};
+
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageReader, Limits, RgbImage};
+use thiserror::Error;
+
+/// Decoding may allocate this much and no more, whatever a file's header claims.
+const MAX_DECODED_BYTES: u64 = 512 << 20;
+
+/// Largest picture side accepted, in pixels.
+const MAX_SIDE: u32 = 32_768;
+
+#[derive(Debug, Error)]
+pub enum DecodeError {
+    #[error("{path}: {source}", path = path.display())]
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("not a picture this build reads (JPEG, PNG, WebP)")]
+    UnknownFormat,
+    #[error("cannot decode the picture: {0}")]
+    Decode(image::ImageError),
+}
+
+/// Reads and decodes a picture file. The orientation that a camera stored in EXIF is applied.
+pub fn decode_file(path: &Path) -> Result<RgbImage, DecodeError> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|mut file| file.read_to_end(&mut bytes))
+        .map_err(|source| DecodeError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+    decode_bytes(&bytes)
+}
+
+/// Decodes a picture held in memory, whatever of the known formats it is in.
+pub fn decode_bytes(bytes: &[u8]) -> Result<RgbImage, DecodeError> {
+    let mut reader = ImageReader::new(Cursor::new(bytes))
+        .with_guessed_format()
+        .expect("reading from memory cannot fail");
+    if reader.format().is_none() {
+        return Err(DecodeError::UnknownFormat);
+    }
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(MAX_DECODED_BYTES);
+    limits.max_image_width = Some(MAX_SIDE);
+    limits.max_image_height = Some(MAX_SIDE);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(unsupported)?;
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(DecodeError::Decode)?;
+    picture.apply_orientation(orientation);
+    Ok(picture.into_rgb8())
+}
+
+/// A format that `image` recognises by its signature but that this build leaves out is, to the
+/// user, simply not a picture we read.
+fn unsupported(error: image::ImageError) -> DecodeError {
+    match error {
+        image::ImageError::Unsupported(_) => DecodeError::UnknownFormat,
+        other => DecodeError::Decode(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{ImageFormat, Rgb};
+
+    fn encode(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        picture.write_to(&mut bytes, format).unwrap();
+        bytes.into_inner()
+    }
+
+    #[test]
+    fn reads_every_promised_format() {
+        let picture = RgbImage::from_fn(20, 10, |x, _| Rgb([if x < 10 { 250 } else { 5 }, 40, 80]));
+        for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP] {
+            let bytes = encode(&picture.clone().into(), format);
+            let back = decode_bytes(&bytes).unwrap();
+            assert_eq!(back.dimensions(), (20, 10), "{format:?}");
+            assert!(back.get_pixel(2, 5).0[0] > 230, "{format:?}");
+            assert!(back.get_pixel(17, 5).0[0] < 25, "{format:?}");
+        }
+    }
+
+    #[test]
+    fn alpha_and_grey_become_rgb() {
+        let rgba = image::RgbaImage::from_pixel(4, 4, image::Rgba([9, 8, 7, 0]));
+        let back = decode_bytes(&encode(&rgba.into(), ImageFormat::Png)).unwrap();
+        assert_eq!(back.get_pixel(0, 0).0, [9, 8, 7]);
+        let grey = image::GrayImage::from_pixel(4, 4, image::Luma([77]));
+        let back = decode_bytes(&encode(&grey.into(), ImageFormat::Png)).unwrap();
+        assert_eq!(back.get_pixel(0, 0).0, [77, 77, 77]);
+    }
+
+    #[test]
+    fn bad_bytes_are_errors() {
+        assert!(matches!(decode_bytes(b""), Err(DecodeError::UnknownFormat)));
+        assert!(matches!(
+            decode_bytes(b"hello, world, this is text"),
+            Err(DecodeError::UnknownFormat)
+        ));
+        let picture = RgbImage::from_pixel(64, 64, Rgb([1, 2, 3]));
+        let mut png = encode(&picture.into(), ImageFormat::Png);
+        png.truncate(60);
+        assert!(matches!(decode_bytes(&png), Err(DecodeError::Decode(_))));
+    }
+
+    #[test]
+    fn a_header_that_claims_an_absurd_size_is_refused() {
+        let picture = RgbImage::from_pixel(8, 8, Rgb([1, 2, 3]));
+        let mut jpeg = encode(&picture.into(), ImageFormat::Jpeg);
+        let sof = jpeg.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
+        jpeg[sof + 5..sof + 9].copy_from_slice(&[0xff; 4]);
+        assert!(matches!(decode_bytes(&jpeg), Err(DecodeError::Decode(_))));
+    }
+}

@@ -1,0 +1,9 @@
+//! From a picture to the network's input tensor: decode, resize, crop, normalise.
+
+mod decode;
+mod spec;
+mod transform;
+
+pub use decode::{DecodeError, decode_bytes, decode_file};
+pub use spec::{ColorOrder, Crop, Interpolation, Spec, SpecError};
+pub use transform::{Transform, TransformError};

@@ -1,0 +1,160 @@
+//! What a network expects of its input picture.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// The evaluation transform of one network: shorter side to `resize`, centre crop of `size`,
+/// then `(level - mean) / std` for each channel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// Side of the square input in pixels.
+    pub size: u32,
+    /// Length of the shorter side after resizing, in pixels.
+    pub resize: u32,
+    #[serde(default)]
+    pub crop: Crop,
+    #[serde(default)]
+    pub interpolation: Interpolation,
+    #[serde(default)]
+    pub color: ColorOrder,
+    /// Subtracted from each channel, in 8-bit levels (0 to 255), in `color` order.
+    pub mean: [f32; 3],
+    /// Divides each channel, in 8-bit levels.
+    pub std: [f32; 3],
+}
+
+/// Where the crop is taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Crop {
+    #[default]
+    Centre,
+}
+
+/// Resampling filter; both are antialiased, as Pillow's are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Interpolation {
+    /// Cubic convolution with a = -0.5 (Keys, 1981; Catmull-Rom).
+    #[default]
+    Bicubic,
+    /// Triangle filter.
+    Bilinear,
+}
+
+/// Channel order of the network's input.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ColorOrder {
+    #[default]
+    Rgb,
+    Bgr,
+}
+
+#[derive(Debug, Error, PartialEq)]
+pub enum SpecError {
+    #[error("preprocess.size must be between 1 and {max}, not {0}", max = Spec::MAX_SIDE)]
+    Size(u32),
+    #[error(
+        "preprocess.resize is {resize}, smaller than preprocess.size {size}: nothing to crop from"
+    )]
+    ResizeBelowSize { resize: u32, size: u32 },
+    #[error("preprocess.resize must be at most {max}, not {0}", max = Spec::MAX_SIDE)]
+    Resize(u32),
+    #[error("preprocess.mean[{0}] is not a finite number")]
+    Mean(usize),
+    #[error("preprocess.std[{0}] must be a finite number above 0")]
+    Std(usize),
+}
+
+impl Spec {
+    /// Largest side accepted: far above any network, far below what exhausts a board's memory.
+    pub const MAX_SIDE: u32 = 4096;
+
+    /// What most ImageNet networks trained in PyTorch expect; the guess for a model without a card.
+    pub fn imagenet(size: u32) -> Self {
+        Spec {
+            size,
+            // The customary crop of 0.875, rounded down as the reference evaluation code does.
+            resize: (f64::from(size) / 0.875) as u32,
+            crop: Crop::Centre,
+            interpolation: Interpolation::Bicubic,
+            color: ColorOrder::Rgb,
+            mean: [0.485, 0.456, 0.406].map(|m| m * 255.0),
+            std: [0.229, 0.224, 0.225].map(|s| s * 255.0),
+        }
+    }
+
+    pub fn validate(&self) -> Result<(), SpecError> {
+        if self.size == 0 || self.size > Self::MAX_SIDE {
+            return Err(SpecError::Size(self.size));
+        }
+        if self.resize < self.size {
+            return Err(SpecError::ResizeBelowSize {
+                resize: self.resize,
+                size: self.size,
+            });
+        }
+        if self.resize > Self::MAX_SIDE {
+            return Err(SpecError::Resize(self.resize));
+        }
+        if let Some(i) = self.mean.iter().position(|m| !m.is_finite()) {
+            return Err(SpecError::Mean(i));
+        }
+        if let Some(i) = self.std.iter().position(|s| !s.is_finite() || *s <= 0.0) {
+            return Err(SpecError::Std(i));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn imagenet_default_is_valid() {
+        assert_eq!(Spec::imagenet(224).validate(), Ok(()));
+        assert_eq!(Spec::imagenet(224).resize, 256);
+        assert_eq!(Spec::imagenet(1).validate(), Ok(()));
+    }
+
+    #[test]
+    fn each_bad_field_is_named() {
+        struct Case {
+            change: fn(&mut Spec),
+            error: SpecError,
+        }
+        let cases = [
+            Case {
+                change: |s| s.size = 0,
+                error: SpecError::Size(0),
+            },
+            Case {
+                change: |s| s.resize = 200,
+                error: SpecError::ResizeBelowSize {
+                    resize: 200,
+                    size: 224,
+                },
+            },
+            Case {
+                change: |s| s.resize = 5000,
+                error: SpecError::Resize(5000),
+            },
+            Case {
+                change: |s| s.mean[1] = f32::NAN,
+                error: SpecError::Mean(1),
+            },
+            Case {
+                change: |s| s.std[2] = 0.0,
+                error: SpecError::Std(2),
+            },
+        ];
+        for case in cases {
+            let mut spec = Spec::imagenet(224);
+            (case.change)(&mut spec);
+            assert_eq!(spec.validate(), Err(case.error));
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! The evaluation transform: antialiased resize of the shorter side, centre crop, normalise.
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use image::RgbImage;
+use thiserror::Error;
+
+use super::{ColorOrder, Interpolation, Spec};
+
+#[derive(Debug, Error)]
+pub enum TransformError {
+    #[error("the picture is empty")]
+    Empty,
+    #[error("a picture of {width}x{height} is too elongated to resize")]
+    Elongated { width: u32, height: u32 },
+    #[error("cannot resize a picture of {width}x{height}: {message}")]
+    Resize {
+        width: u32,
+        height: u32,
+        message: String,
+    },
+}
+
+/// Turns pictures into the network's input. Holds its buffers, so that frames of one size cost no
+/// allocation after the first.
+pub struct Transform {
+    spec: Spec,
+    /// `(level - mean) / std` for each output channel.
+    levels: Box<[[f32; 256]; 3]>,
+    resizer: Resizer,
+    resized: Image<'static>,
+}
+
+/// A run of resized pixels along one axis: where the crop lies, and which part of the resized
+/// picture has to be computed to get it.
+#[derive(Debug, PartialEq)]
+struct Axis {
+    /// First and one-past-last resized pixel to compute.
+    start: u32,
+    end: u32,
+    /// Offset of the crop within them.
+    offset: u32,
+    /// Source pixels for each resized pixel.
+    scale: f64,
+}
+
+impl Axis {
+    /// The crop's pixels and as many neighbours as keep the filter from seeing the cut.
+    fn centred(source: u32, resized: u32, crop: u32) -> Self {
+        let scale = f64::from(source) / f64::from(resized);
+        // The widest filter (bicubic) reaches 2 resized pixels when shrinking, 2 source pixels
+        // when enlarging; one more absorbs rounding.
+        let margin = (2.0 * (1.0 / scale).max(1.0)).ceil() as u32 + 1;
+        // Half to even is what Python's round() does in the reference.
+        let left = (f64::from(resized - crop) / 2.0).round_ties_even() as u32;
+        let start = left.saturating_sub(margin);
+        Axis {
+            start,
+            end: (left + crop + margin).min(resized),
+            offset: left - start,
+            scale,
+        }
+    }
+
+    fn len(&self) -> u32 {
+        self.end - self.start
+    }
+
+    fn source_start(&self) -> f64 {
+        f64::from(self.start) * self.scale
+    }
+
+    fn source_len(&self) -> f64 {
+        f64::from(self.len()) * self.scale
+    }
+}
+
+impl Transform {
+    /// `spec` must have passed [`Spec::validate`].
+    pub fn new(spec: Spec) -> Self {
+        let mut levels = Box::new([[0.0; 256]; 3]);
+        for (channel, table) in levels.iter_mut().enumerate() {
+            for (level, value) in table.iter_mut().enumerate() {
+                *value = (level as f32 - spec.mean[channel]) / spec.std[channel];
+            }
+        }
+        Transform {
+            spec,
+            levels,
+            resizer: Resizer::new(),
+            resized: Image::new(1, 1, PixelType::U8x3),
+        }
+    }
+
+    /// Length of the tensor [`Transform::run`] fills: 3 x size x size.
+    pub fn tensor_len(&self) -> usize {
+        3 * (self.spec.size as usize).pow(2)
+    }
+
+    /// Fills `tensor` (f32, CHW, `tensor_len()` values) from `picture`.
+    ///
+    /// # Panics
+    /// If `tensor` has another length.
+    pub fn run(&mut self, picture: &RgbImage, tensor: &mut [f32]) -> Result<(), TransformError> {
+        assert_eq!(tensor.len(), self.tensor_len(), "tensor length");
+        let (x, y) = self.resize(picture)?;
+        let size = self.spec.size as usize;
+        let stride = x.len() as usize * 3;
+        let rows = self.resized.buffer().chunks_exact(stride);
+        let (first, rest) = tensor.split_at_mut(size * size);
+        let (second, third) = rest.split_at_mut(size * size);
+        let [c0, c1, c2] = match self.spec.color {
+            ColorOrder::Rgb => [0, 1, 2],
+            ColorOrder::Bgr => [2, 1, 0],
+        };
+        let planes = first
+            .chunks_exact_mut(size)
+            .zip(second.chunks_exact_mut(size))
+            .zip(third.chunks_exact_mut(size));
+        for (row, ((p0, p1), p2)) in rows.skip(y.offset as usize).zip(planes) {
+            let pixels = row[x.offset as usize * 3..].chunks_exact(3);
+            for (((pixel, v0), v1), v2) in pixels.zip(p0).zip(p1).zip(p2) {
+                *v0 = self.levels[0][usize::from(pixel[c0])];
+                *v1 = self.levels[1][usize::from(pixel[c1])];
+                *v2 = self.levels[2][usize::from(pixel[c2])];
+            }
+        }
+        Ok(())
+    }
+
+    /// The resized and cropped picture, before normalisation.
+    pub fn crop(&mut self, picture: &RgbImage) -> Result<RgbImage, TransformError> {
+        let (x, y) = self.resize(picture)?;
+        let size = self.spec.size;
+        let stride = x.len() as usize * 3;
+        let pixels = self.resized.buffer();
+        Ok(RgbImage::from_fn(size, size, |column, row| {
+            let at = (row + y.offset) as usize * stride + (column + x.offset) as usize * 3;
+            image::Rgb([pixels[at], pixels[at + 1], pixels[at + 2]])
+        }))
+    }
+
+    /// Computes into `self.resized` the part of the resized picture that the crop needs.
+    fn resize(&mut self, picture: &RgbImage) -> Result<(Axis, Axis), TransformError> {
+        let (width, height) = picture.dimensions();
+        if width == 0 || height == 0 {
+            return Err(TransformError::Empty);
+        }
+        let (new_width, new_height) = resized_dimensions(width, height, self.spec.resize)
+            .ok_or(TransformError::Elongated { width, height })?;
+        let x = Axis::centred(width, new_width, self.spec.size);
+        let y = Axis::centred(height, new_height, self.spec.size);
+        if (self.resized.width(), self.resized.height()) != (x.len(), y.len()) {
+            self.resized = Image::new(x.len(), y.len(), PixelType::U8x3);
+        }
+        let filter = match self.spec.interpolation {
+            Interpolation::Bicubic => FilterType::CatmullRom,
+            Interpolation::Bilinear => FilterType::Bilinear,
+        };
+        let options = ResizeOptions::new()
+            .resize_alg(ResizeAlg::Convolution(filter))
+            .crop(
+                x.source_start(),
+                y.source_start(),
+                // Rounding must not carry the box past the picture's edge.
+                x.source_len().min(f64::from(width) - x.source_start()),
+                y.source_len().min(f64::from(height) - y.source_start()),
+            );
+        let failed = |message: String| TransformError::Resize {
+            width,
+            height,
+            message,
+        };
+        let source = ImageRef::new(width, height, picture.as_raw(), PixelType::U8x3)
+            .map_err(|e| failed(e.to_string()))?;
+        self.resizer
+            .resize(&source, &mut self.resized, &options)
+            .map_err(|e| failed(e.to_string()))?;
+        Ok((x, y))
+    }
+}
+
+/// Width and height once the shorter side is `side`; the longer one is rounded down, as
+/// torchvision's `Resize` does. `None` if it would be absurdly long.
+fn resized_dimensions(width: u32, height: u32, side: u32) -> Option<(u32, u32)> {
+    const LONGEST: f64 = 1e6;
+    let longer = |long: u32, short: u32| {
+        let exact = f64::from(side) * f64::from(long) / f64::from(short);
+        (exact <= LONGEST).then_some(exact as u32)
+    };
+    if width <= height {
+        Some((side, longer(height, width)?))
+    } else {
+        Some((longer(width, height)?, side))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::Rgb;
+
+    fn spec(size: u32, resize: u32) -> Spec {
+        Spec {
+            size,
+            resize,
+            ..Spec::imagenet(size)
+        }
+    }
+
+    #[test]
+    fn longer_side_is_rounded_down() {
+        assert_eq!(resized_dimensions(500, 375, 256), Some((341, 256)));
+        assert_eq!(resized_dimensions(375, 500, 256), Some((256, 341)));
+        assert_eq!(resized_dimensions(10, 10, 256), Some((256, 256)));
+        assert_eq!(resized_dimensions(30_000, 1, 256), None);
+    }
+
+    #[test]
+    fn crop_offsets_round_half_to_even() {
+        // (341 - 224) / 2 = 58.5 and (343 - 224) / 2 = 59.5
+        assert_eq!(
+            {
+                let a = Axis::centred(500, 341, 224);
+                a.start + a.offset
+            },
+            58
+        );
+        assert_eq!(
+            {
+                let a = Axis::centred(500, 343, 224);
+                a.start + a.offset
+            },
+            60
+        );
+    }
+
+    /// Computing only the crop's neighbourhood gives the pixels of a full resize.
+    #[test]
+    fn partial_resize_equals_full_resize() {
+        let picture = RgbImage::from_fn(411, 173, |x, y| {
+            Rgb([
+                (x * 7 % 256) as u8,
+                (y * 5 % 256) as u8,
+                ((x * y) % 256) as u8,
+            ])
+        });
+        for (size, resize) in [(64, 73), (64, 120), (160, 400), (224, 256)] {
+            for interpolation in [Interpolation::Bicubic, Interpolation::Bilinear] {
+                let crop = Transform::new(Spec {
+                    interpolation,
+                    ..spec(size, resize)
+                })
+                .crop(&picture)
+                .unwrap();
+                let (width, height) = resized_dimensions(411, 173, resize).unwrap();
+                let full = Transform::new(Spec {
+                    interpolation,
+                    ..spec(resize, resize)
+                });
+                let full = full_resize(full, &picture, width, height);
+                let left = (f64::from(width - size) / 2.0).round_ties_even() as u32;
+                let top = (f64::from(height - size) / 2.0).round_ties_even() as u32;
+                for (x, y, pixel) in crop.enumerate_pixels() {
+                    let expected = full.get_pixel(left + x, top + y);
+                    let off = (0..3).map(|c| pixel.0[c].abs_diff(expected.0[c])).max();
+                    assert!(
+                        off <= Some(1),
+                        "{size}/{resize} at {x},{y}: {pixel:?} {expected:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    fn full_resize(transform: Transform, picture: &RgbImage, width: u32, height: u32) -> RgbImage {
+        let filter = match transform.spec.interpolation {
+            Interpolation::Bicubic => FilterType::CatmullRom,
+            Interpolation::Bilinear => FilterType::Bilinear,
+        };
+        let (w, h) = picture.dimensions();
+        let source = ImageRef::new(w, h, picture.as_raw(), PixelType::U8x3).unwrap();
+        let mut full = Image::new(width, height, PixelType::U8x3);
+        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
+        Resizer::new().resize(&source, &mut full, &options).unwrap();
+        RgbImage::from_raw(width, height, full.into_vec()).unwrap()
+    }
+
+    #[test]
+    fn tensor_is_planar_and_normalised() {
+        let picture = RgbImage::from_pixel(50, 40, Rgb([10, 20, 30]));
+        let mut transform = Transform::new(Spec {
+            mean: [0.0, 10.0, 20.0],
+            std: [1.0, 2.0, 4.0],
+            ..spec(8, 8)
+        });
+        let mut tensor = vec![0.0; transform.tensor_len()];
+        transform.run(&picture, &mut tensor).unwrap();
+        assert!(tensor[..64].iter().all(|&v| v == 10.0));
+        assert!(tensor[64..128].iter().all(|&v| v == 5.0));
+        assert!(tensor[128..].iter().all(|&v| v == 2.5));
+    }
+
+    #[test]
+    fn bgr_swaps_channels_before_normalising() {
+        let picture = RgbImage::from_pixel(8, 8, Rgb([10, 20, 30]));
+        let mut transform = Transform::new(Spec {
+            mean: [0.0; 3],
+            std: [1.0; 3],
+            color: ColorOrder::Bgr,
+            ..spec(8, 8)
+        });
+        let mut tensor = vec![0.0; transform.tensor_len()];
+        transform.run(&picture, &mut tensor).unwrap();
+        assert_eq!((tensor[0], tensor[64], tensor[128]), (30.0, 20.0, 10.0));
+    }
+
+    #[test]
+    fn odd_pictures_do_not_panic() {
+        let mut transform = Transform::new(spec(224, 256));
+        let mut tensor = vec![0.0; transform.tensor_len()];
+        for (width, height) in [(1, 1), (1, 300), (300, 1), (2, 3), (224, 224), (4000, 30)] {
+            let picture = RgbImage::from_pixel(width, height, Rgb([1, 2, 3]));
+            transform.run(&picture, &mut tensor).unwrap();
+        }
+        let empty = RgbImage::new(0, 10);
+        assert!(matches!(
+            transform.run(&empty, &mut tensor),
+            Err(TransformError::Empty)
+        ));
+        let line = RgbImage::new(60_000, 1);
+        assert!(matches!(
+            transform.run(&line, &mut tensor),
+            Err(TransformError::Elongated { .. })
+        ));
+    }
+}

@@ -1,0 +1,8 @@
+# needs: tests/data/colours.*
+#
+# A USB camera's second node gives no pictures, which is easily taken for a broken camera.
+
+uvcam_start
+classify $colours --camera "$metadata" --frames 1
+expect_refusal "$metadata.*metadata"
+uvcam_stop
