@@ -140,7 +140,11 @@ pub fn to_rgb(
             found: bytes.len(),
         });
     }
-    let (width, height) = (format.width, format.height);
+    let (width, height) = match format.pixel {
+        // An odd last line or column has half a chroma sample, which the conversion gets wrong.
+        PixelFormat::Nv12 => (format.width & !1, format.height & !1),
+        _ => (format.width, format.height),
+    };
     if picture.dimensions() != (width, height) {
         *picture = RgbImage::new(width, height);
     }
@@ -168,6 +172,7 @@ pub fn to_rgb(
         Matrix::Bt601 => YuvStandardMatrix::Bt601,
         Matrix::Bt709 => YuvStandardMatrix::Bt709,
         Matrix::Bt2020 => YuvStandardMatrix::Bt2020,
+        // yuv 0.8's own constant gives wrong colours for NV12.
         Matrix::Smpte240m => YuvStandardMatrix::Custom(0.212, 0.087),
     };
     let converted = match format.pixel {
@@ -185,11 +190,11 @@ pub fn to_rgb(
             }
         }
         PixelFormat::Nv12 => {
-            let (y_plane, uv_plane) = bytes.split_at(stride as usize * height as usize);
+            let (y_plane, uv_plane) = bytes.split_at(stride as usize * format.height as usize);
             let planes = YuvBiPlanarImage {
-                y_plane,
+                y_plane: &y_plane[..stride as usize * height as usize],
                 y_stride: stride,
-                uv_plane: &uv_plane[..stride as usize * height.div_ceil(2) as usize],
+                uv_plane: &uv_plane[..stride as usize * height as usize / 2],
                 uv_stride: stride,
                 width,
                 height,

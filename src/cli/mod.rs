@@ -60,14 +60,12 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// Logs go to stderr; `--log` wins over `RUST_LOG`. The journal adds times of its own.
 fn start_log(filter: Option<&str>) {
-    let mut builder = env_logger::Builder::new();
-    builder.parse_filters("warn,edge_classify=info");
-    if let Some(filter) = filter
+    let filter = filter
         .map(str::to_owned)
         .or_else(|| std::env::var("RUST_LOG").ok())
-    {
-        builder.parse_filters(&filter);
-    }
+        .unwrap_or_else(|| "warn,edge_classify=info".to_owned());
+    let mut builder = env_logger::Builder::new();
+    builder.parse_filters(&filter);
     builder.format(|out, record| {
         let level = record.level().as_str().to_ascii_lowercase();
         writeln!(out, "{level}: {}", record.args())

@@ -1,7 +1,8 @@
 //! The evaluation transform: antialiased resize of the shorter side, centre crop, normalise.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use image::RgbImage;
 use thiserror::Error;
 
@@ -28,7 +29,7 @@ pub struct Transform {
     /// `(level - mean) / std` for each output channel.
     levels: Box<[[f32; 256]; 3]>,
     resizer: Resizer,
-    resized: Image<'static>,
+    resized: Vec<u8>,
 }
 
 /// A run of resized pixels along one axis: where the crop lies, and which part of the resized
@@ -88,7 +89,7 @@ impl Transform {
             spec,
             levels,
             resizer: Resizer::new(),
-            resized: Image::new(1, 1, PixelType::U8x3),
+            resized: Vec::new(),
         }
     }
 
@@ -106,7 +107,7 @@ impl Transform {
         let (x, y) = self.resize(picture)?;
         let size = self.spec.size as usize;
         let stride = x.len() as usize * 3;
-        let rows = self.resized.buffer().chunks_exact(stride);
+        let rows = self.resized.chunks_exact(stride);
         let (first, rest) = tensor.split_at_mut(size * size);
         let (second, third) = rest.split_at_mut(size * size);
         let [c0, c1, c2] = match self.spec.color {
@@ -133,7 +134,7 @@ impl Transform {
         let (x, y) = self.resize(picture)?;
         let size = self.spec.size;
         let stride = x.len() as usize * 3;
-        let pixels = self.resized.buffer();
+        let pixels = &self.resized;
         Ok(RgbImage::from_fn(size, size, |column, row| {
             let at = (row + y.offset) as usize * stride + (column + x.offset) as usize * 3;
             image::Rgb([pixels[at], pixels[at + 1], pixels[at + 2]])
@@ -150,9 +151,8 @@ impl Transform {
             .ok_or(TransformError::Elongated { width, height })?;
         let x = Axis::centred(width, new_width, self.spec.size);
         let y = Axis::centred(height, new_height, self.spec.size);
-        if (self.resized.width(), self.resized.height()) != (x.len(), y.len()) {
-            self.resized = Image::new(x.len(), y.len(), PixelType::U8x3);
-        }
+        self.resized
+            .resize(x.len() as usize * y.len() as usize * 3, 0);
         let filter = match self.spec.interpolation {
             Interpolation::Bicubic => FilterType::CatmullRom,
             Interpolation::Bilinear => FilterType::Bilinear,
@@ -171,10 +171,13 @@ impl Transform {
             height,
             message,
         };
-        let source = ImageRef::new(width, height, picture.as_raw(), PixelType::U8x3)
+        // The untyped interface would build every pixel type's code for the one we use.
+        let source = TypedImageRef::<U8x3>::from_buffer(width, height, picture.as_raw())
+            .map_err(|e| failed(e.to_string()))?;
+        let mut resized = TypedImage::<U8x3>::from_buffer(x.len(), y.len(), &mut self.resized)
             .map_err(|e| failed(e.to_string()))?;
         self.resizer
-            .resize(&source, &mut self.resized, &options)
+            .resize_typed(&source, &mut resized, &options)
             .map_err(|e| failed(e.to_string()))?;
         Ok((x, y))
     }
@@ -279,11 +282,14 @@ mod tests {
             Interpolation::Bilinear => FilterType::Bilinear,
         };
         let (w, h) = picture.dimensions();
-        let source = ImageRef::new(w, h, picture.as_raw(), PixelType::U8x3).unwrap();
-        let mut full = Image::new(width, height, PixelType::U8x3);
+        let source = TypedImageRef::<U8x3>::from_buffer(w, h, picture.as_raw()).unwrap();
+        let mut full = RgbImage::new(width, height);
+        let mut view = TypedImage::<U8x3>::from_buffer(width, height, &mut full).unwrap();
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
-        Resizer::new().resize(&source, &mut full, &options).unwrap();
-        RgbImage::from_raw(width, height, full.into_vec()).unwrap()
+        let mut resizer = Resizer::new();
+        resizer.resize_typed(&source, &mut view, &options).unwrap();
+        drop(view);
+        full
     }
 
     #[test]

@@ -8,7 +8,8 @@ something.
 
     pip install -r requirements.txt
     python record.py                         # rewrite the files beside this script
-    python record.py --check MODEL.onnx      # compare a model with the reference
+    python record.py --check MODEL.onnx      # compare a model with the reference, and
+                                             # record its logits as bundled_logits.npy
 """
 
 import argparse
@@ -166,11 +167,13 @@ def check(reference, model):
     print(f"same top-1 as the reference: {agree} of {len(labels)}")
     print(f"top-1 accepted: {right} of {len(labels)}")
     print(f"largest difference in a score: {worst:.4f}")
+    x = model_input(PHOTOS / "labelled" / f"{LOGITS}.jpg")
+    np.save(HERE / "bundled_logits.npy", logits(model, x))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", metavar="MODEL", help="compare this ONNX file, record nothing")
+    parser.add_argument("--check", metavar="MODEL", help="compare this ONNX file, record its logits only")
     args = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:

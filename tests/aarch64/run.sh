@@ -1,0 +1,68 @@
+#!/bin/bash
+# The aarch64 build under QEMU's user mode: starts on an old glibc, and classifies the bundled photographs as the
+# native build does.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+toolchain=target/aarch64-toolchain
+program=target/aarch64-unknown-linux-gnu/release/edge-classify
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+passed=0
+failed=0
+
+check() { # NAME COMMAND...
+    local name=$1
+    shift
+    if "$@"; then
+        echo "ok $name"
+        passed=$((passed + 1))
+    else
+        echo "FAILED $name"
+        failed=$((failed + 1))
+    fi
+}
+
+# Raspberry Pi OS bullseye and JetPack 5 have glibc 2.31.
+glibc_is_old_enough() {
+    local newest
+    newest=$(aarch64-linux-gnu-objdump -T "$program" | grep -oE 'GLIBC_[0-9.]+' | sort -Vu | tail -n 1)
+    echo "newest symbol version needed: $newest"
+    [ -n "$newest" ] && [ "$(printf '%s\nGLIBC_2.31\n' "$newest" | sort -V | tail -n 1)" = GLIBC_2.31 ]
+}
+
+# Nothing but the C library and its kin may have to be installed on a board.
+libraries_are_basic() {
+    local others
+    others=$(aarch64-linux-gnu-objdump -p "$program" | awk '$1 == "NEEDED" { print $2 }' |
+        grep -vE '^(libc|libm|libgcc_s|libdl|libpthread|librt|ld-linux-aarch64)\.so' || true)
+    [ -z "$others" ] || { echo "needs $others"; return 1; }
+}
+
+classify() { # ARG... : the best class of each photograph
+    "$@" --model tf_efficientnet_lite0 --output jsonl --top-k 1 2>"$work/log" |
+        sed 's/.*"source":"\([^"]*\)".*"index":\([0-9]*\).*/\1 \2/'
+}
+
+emulated() { # CORE ARG...
+    local core=$1
+    shift
+    qemu-aarch64 -cpu "$core" -L "$toolchain/$core" "$program" "$@"
+}
+
+same_classes() { # CORE FILE...
+    local core=$1
+    shift
+    classify target/release/edge-classify --source "$@" >"$work/native"
+    classify emulated "$core" --source "$@" >"$work/$core" || { cat "$work/log"; return 1; }
+    [ "$(wc -l <"$work/native")" = $# ] && diff "$work/native" "$work/$core"
+}
+
+photos=(tests/photos/labelled/*.jpg)
+check glibc-2.31 glibc_is_old_enough
+check libraries libraries_are_basic
+check photographs-cortex-a72 same_classes cortex-a72 "${photos[@]}"
+# With dotprod and fp16, which may choose other kernels; a few show it.
+check photographs-cortex-a76 same_classes cortex-a76 "${photos[@]:0:12}"
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

@@ -1,0 +1,110 @@
+//! The bundled model on the bundled photographs, against the recorded reference pipeline
+//! (`tests/reference/record.py`: Pillow and ONNX Runtime).
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use edge_classify::preprocess::{Interpolation, Spec, Transform, decode_file};
+use image::RgbImage;
+
+#[test]
+fn labelled_photographs_are_classified_as_by_the_reference() {
+    let reference = support::csv(Path::new("tests/reference/top1.csv"));
+    let sources = support::csv(Path::new("tests/photos/SOURCES.csv"));
+    let output = support::run(&[
+        "--model",
+        "tf_efficientnet_lite0",
+        "--source",
+        "tests/photos/labelled",
+        "--output",
+        "jsonl",
+    ]);
+    assert!(output.status.success(), "{}", support::stderr(&output));
+    let records = support::records(&output);
+    assert_eq!((records.len(), reference.len()), (84, 84));
+    let mut right = 0;
+    let mut disagreements = Vec::new();
+    for record in records {
+        let file = record["source"].as_str().unwrap();
+        let file = file.strip_prefix("tests/photos/").unwrap();
+        let top = record["top"][0]["index"].to_string();
+        let accepted = sources[file]["accepted_imagenet_indices"].split(' ');
+        right += usize::from(accepted.collect::<BTreeSet<_>>().contains(top.as_str()));
+        if reference[file]["top1"] != top {
+            disagreements.push(format!("{file}: {top}, reference {:?}", reference[file]));
+        }
+    }
+    assert!(right >= 70, "{right} of 84");
+    assert!(disagreements.len() <= 1, "{disagreements:#?}");
+}
+
+/// Mean and largest difference in 8-bit levels.
+fn difference(a: &RgbImage, b: &RgbImage) -> (f64, u8) {
+    assert_eq!(a.dimensions(), b.dimensions());
+    let pairs = a.as_raw().iter().zip(b.as_raw());
+    let off: Vec<u8> = pairs.map(|(a, b)| a.abs_diff(*b)).collect();
+    let sum: u64 = off.iter().copied().map(u64::from).sum();
+    (sum as f64 / off.len() as f64, *off.iter().max().unwrap())
+}
+
+#[test]
+fn preprocessing_equals_pillow() {
+    let mut compared = 0;
+    for entry in std::fs::read_dir("tests/reference/pillow").unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let (photo, filter) = name.split_once('.').unwrap();
+        let (interpolation, resize, size) = match filter {
+            "bicubic" => (Interpolation::Bicubic, 256, 224),
+            "bilinear" => (Interpolation::Bilinear, 256, 224),
+            "bilinear40x32" => (Interpolation::Bilinear, 40, 32),
+            other => panic!("{other}"),
+        };
+        let spec = Spec {
+            resize,
+            interpolation,
+            ..Spec::imagenet(size)
+        };
+        let picture = decode_file(Path::new(&format!("tests/photos/labelled/{photo}.jpg")));
+        let ours = Transform::new(spec).crop(&picture.unwrap()).unwrap();
+        let (mean, max) = difference(&ours, &decode_file(&path).unwrap());
+        println!("{name}: mean {mean:.4}, max {max}");
+        assert!(mean < 0.5 && max <= 4, "{name}: mean {mean:.3}, max {max}");
+        compared += 1;
+    }
+    assert_eq!(compared, 20);
+}
+
+#[test]
+fn logits_equal_onnx_runtimes() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("logits.npy");
+    for threads in ["1", "2"] {
+        let output = support::run(&[
+            "infer",
+            "tf_efficientnet_lite0",
+            "--tensor",
+            "tests/reference/input.npy",
+            "--output",
+            out.to_str().unwrap(),
+            "--threads",
+            threads,
+        ]);
+        assert!(output.status.success(), "{}", support::stderr(&output));
+        assert!(output.stdout.is_empty());
+        let ours = support::npy(&out);
+        // The same file in ONNX Runtime, and the network with its float weights.
+        for (reference, tolerance) in [("bundled_logits.npy", 1e-4), ("logits.npy", 1e-2)] {
+            let theirs = support::npy(&Path::new("tests/reference").join(reference));
+            assert_eq!(ours.len(), theirs.len());
+            let range = theirs.iter().copied().fold(f32::MIN, f32::max)
+                - theirs.iter().copied().fold(f32::MAX, f32::min);
+            let off = ours.iter().zip(&theirs).map(|(a, b)| (a - b).abs());
+            let off = off.fold(0.0, f32::max) / range;
+            println!("{reference}, {threads} threads: {off:e} of the range");
+            assert!(off < tolerance, "{reference}: {off} of the range");
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What the integration tests share. They run from the repository's root, as Cargo arranges.
+#![allow(dead_code)] // each test file uses a part
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Output};
+
+pub const MODEL: &str = "models/tf_efficientnet_lite0.onnx";
+
+/// The program, with nothing of the caller's settings.
+pub fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_edge-classify"));
+    command
+        .env_remove("EDGE_CLASSIFY_MODELS")
+        .env_remove("RUST_LOG")
+        .env_remove("XDG_DATA_HOME")
+        .env("HOME", "/nonexistent");
+    command
+}
+
+pub fn run(arguments: &[&str]) -> Output {
+    program().args(arguments).output().unwrap()
+}
+
+pub fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// The JSON records on stdout; anything else there is a failure.
+pub fn records(output: &Output) -> Vec<serde_json::Value> {
+    stdout(output)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}")))
+        .collect()
+}
+
+/// Rows of a simple CSV file, keyed by their first column; fields by the header's names.
+pub fn csv(path: &Path) -> BTreeMap<String, BTreeMap<String, String>> {
+    let mut reader = csv::Reader::from_path(path).unwrap();
+    reader
+        .deserialize()
+        .map(|row| {
+            let row: BTreeMap<String, String> = row.unwrap();
+            (row["file"].clone(), row)
+        })
+        .collect()
+}
+
+/// Values of a float32 .npy file.
+pub fn npy(path: &Path) -> Vec<f32> {
+    let file = std::fs::File::open(path).unwrap();
+    let npy = npyz::NpyFile::new(std::io::BufReader::new(file)).unwrap();
+    npy.into_vec().unwrap()
+}
