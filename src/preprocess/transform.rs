@@ -29,6 +29,8 @@ pub struct Transform {
     /// `(level - mean) / std` for each output channel.
     levels: Box<[[f32; 256]; 3]>,
     resizer: Resizer,
+    /// The picture after the horizontal pass, then after both.
+    narrowed: Vec<u8>,
     resized: Vec<u8>,
 }
 
@@ -89,6 +91,7 @@ impl Transform {
             spec,
             levels,
             resizer: Resizer::new(),
+            narrowed: Vec::new(),
             resized: Vec::new(),
         }
     }
@@ -151,33 +154,49 @@ impl Transform {
             .ok_or(TransformError::Elongated { width, height })?;
         let x = Axis::centred(width, new_width, self.spec.size);
         let y = Axis::centred(height, new_height, self.spec.size);
-        self.resized
-            .resize(x.len() as usize * y.len() as usize * 3, 0);
         let filter = match self.spec.interpolation {
             Interpolation::Bicubic => FilterType::CatmullRom,
             Interpolation::Bilinear => FilterType::Bilinear,
         };
-        let options = ResizeOptions::new()
-            .resize_alg(ResizeAlg::Convolution(filter))
-            .crop(
-                x.source_start(),
-                y.source_start(),
-                // Rounding must not carry the box past the picture's edge.
-                x.source_len().min(f64::from(width) - x.source_start()),
-                y.source_len().min(f64::from(height) - y.source_start()),
-            );
+        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
         let failed = |message: String| TransformError::Resize {
             width,
             height,
             message,
         };
-        // The untyped interface would build every pixel type's code for the one we use.
+        // Pillow goes along the rows first and rounds to 8 bits in between. Left to itself, the
+        // resizer takes the cheaper order, and overshoot is clipped elsewhere. Its untyped
+        // interface would build every pixel type's code for the one we use.
+        let first_row = y.source_start() as u32;
+        let last_row = ((y.source_start() + y.source_len()).ceil() as u32).min(height);
+        let rows = last_row - first_row;
+        self.narrowed
+            .resize(x.len() as usize * rows as usize * 3, 0);
+        self.resized
+            .resize(x.len() as usize * y.len() as usize * 3, 0);
         let source = TypedImageRef::<U8x3>::from_buffer(width, height, picture.as_raw())
+            .map_err(|e| failed(e.to_string()))?;
+        let mut narrowed = TypedImage::<U8x3>::from_buffer(x.len(), rows, &mut self.narrowed)
             .map_err(|e| failed(e.to_string()))?;
         let mut resized = TypedImage::<U8x3>::from_buffer(x.len(), y.len(), &mut self.resized)
             .map_err(|e| failed(e.to_string()))?;
+        // Rounding must not carry a box past the picture's edge.
+        let (left, top) = (x.source_start(), y.source_start() - f64::from(first_row));
+        let across = options.crop(
+            left,
+            f64::from(first_row),
+            x.source_len().min(f64::from(width) - left),
+            f64::from(rows),
+        );
+        let down = options.crop(
+            0.0,
+            top,
+            f64::from(x.len()),
+            y.source_len().min(f64::from(rows) - top),
+        );
         self.resizer
-            .resize_typed(&source, &mut resized, &options)
+            .resize_typed(&source, &mut narrowed, &across)
+            .and_then(|()| self.resizer.resize_typed(&narrowed, &mut resized, &down))
             .map_err(|e| failed(e.to_string()))?;
         Ok((x, y))
     }
@@ -283,11 +302,17 @@ mod tests {
         };
         let (w, h) = picture.dimensions();
         let source = TypedImageRef::<U8x3>::from_buffer(w, h, picture.as_raw()).unwrap();
-        let mut full = RgbImage::new(width, height);
+        let (mut across, mut full) = (RgbImage::new(width, h), RgbImage::new(width, height));
+        let mut narrowed = TypedImage::<U8x3>::from_buffer(width, h, &mut across).unwrap();
         let mut view = TypedImage::<U8x3>::from_buffer(width, height, &mut full).unwrap();
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
         let mut resizer = Resizer::new();
-        resizer.resize_typed(&source, &mut view, &options).unwrap();
+        resizer
+            .resize_typed(&source, &mut narrowed, &options)
+            .unwrap();
+        resizer
+            .resize_typed(&narrowed, &mut view, &options)
+            .unwrap();
         drop(view);
         full
     }

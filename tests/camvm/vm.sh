@@ -23,6 +23,9 @@ die() {
     exit 2
 }
 
+for tool in apt-get dpkg-deb flock readelf tar xz; do
+    command -v "$tool" >/dev/null || die "needs $tool (packages: apt, dpkg, util-linux, binutils, tar, xz-utils)"
+done
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 host=$(dpkg --print-architecture)
 guest=${CAMVM_ARCH:-amd64}
@@ -250,9 +253,15 @@ exec /v4l2/$(basename "$(interpreter "$program")") --library-path /v4l2 /v4l2/v4
 SH
 }
 
+need_fetched() {
+    [ -d "$cache/$1" ] || die "no $1 in $cache: run 'vm.sh fetch' first"
+}
+
 initrd() {
     local out=$1 script=$2 busybox root applet file
     shift 2
+    need_fetched "root-$guest"
+    need_fetched "kernel-$guest"
     root=$(mktemp -d)
     # shellcheck disable=SC2064 # the folder of now
     trap "rm -rf '$root'" EXIT
@@ -307,8 +316,11 @@ boot() {
     log=$(mktemp)
     # shellcheck disable=SC2064 # the file of now
     trap "rm -f '$log'" EXIT
+    need_fetched "qemu-$guest"
+    need_fetched "kernel-$guest"
     program_in "$root" "$program"
-    export QEMU_MODULE_DIR=$root/usr/lib/$(triplet "$host")/qemu
+    QEMU_MODULE_DIR=$root/usr/lib/$(triplet "$host")/qemu
+    export QEMU_MODULE_DIR
     timeout --foreground --kill-after=5 "${CAMVM_TIMEOUT:-600}" "${run[@]}" \
         -L "$root/usr/share/qemu" -L "$root/usr/share/seabios" -L "$root/usr/lib/ipxe/qemu" \
         -machine "$machine" -accel tcg,thread=multi -cpu "${CAMVM_CPU:-$cpu}" -smp 2 -m "${CAMVM_MEMORY:-768}" \
