@@ -9,5 +9,6 @@ pub mod compile;
 pub mod daemon;
 pub mod engine;
 pub mod model;
+mod panics;
 pub mod preprocess;
 pub mod sinks;

@@ -1,8 +1,6 @@
 //! Opening a V4L2 device and asking what it offers.
 
-use std::any::Any;
 use std::os::unix::fs::FileTypeExt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use v4l::capability::{Capabilities, Flags};
@@ -13,6 +11,7 @@ use v4l::{Device, FourCC};
 
 use super::negotiate::{Mode, SizeRange, Steps, Wish, sizes_in_range};
 use super::{CameraError, PixelFormat};
+use crate::panics;
 
 /// An open capture device and its modes.
 pub(super) struct Opened {
@@ -28,20 +27,10 @@ pub(super) fn guarded<T>(
     device: &str,
     call: impl FnOnce() -> Result<T, CameraError>,
 ) -> Result<T, CameraError> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
-        Err(CameraError::Driver {
-            device: device.to_owned(),
-            message: panic_message(&*panic),
-        })
+    panics::guard(call, |message| CameraError::Driver {
+        device: device.to_owned(),
+        message,
     })
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    panic
-        .downcast_ref::<String>()
-        .cloned()
-        .or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()))
-        .unwrap_or_default()
 }
 
 pub(super) fn open(path: &str, wish: &Wish) -> Result<Opened, CameraError> {

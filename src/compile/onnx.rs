@@ -1,12 +1,11 @@
 //! ONNX to a decluttered, typed graph with fixed shapes.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use thiserror::Error;
 use tract_core::internal::DimLike;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::infer::Factoid;
+
+use crate::panics;
 
 #[derive(Debug, Error)]
 pub enum OnnxError {
@@ -36,16 +35,7 @@ const DEFAULT_SIZE: usize = 224;
 /// `size`, which must otherwise agree with the model's own.
 pub fn load(onnx: &[u8], size: Option<usize>) -> Result<TypedModel, OnnxError> {
     // tract asserts some properties of a graph instead of reporting them.
-    catch_unwind(AssertUnwindSafe(|| load_unguarded(onnx, size)))
-        .unwrap_or_else(|panic| Err(OnnxError::Parse(panic_message(&*panic))))
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    panic
-        .downcast_ref::<String>()
-        .cloned()
-        .or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()))
-        .unwrap_or_else(|| "the ONNX reader gave up".to_owned())
+    panics::guard(|| load_unguarded(onnx, size), OnnxError::Parse)
 }
 
 fn load_unguarded(mut onnx: &[u8], size: Option<usize>) -> Result<TypedModel, OnnxError> {

@@ -1,12 +1,11 @@
 //! One loaded network and the state it needs to run.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use thiserror::Error;
 use tract_core::prelude::*;
 use tract_linalg::multithread::{Executor, multithread_tract_scope};
 
 use super::Threads;
+use crate::panics;
 
 /// A network ready to run, one inference at a time.
 pub struct Session {
@@ -30,8 +29,7 @@ pub enum EngineError {
 impl Session {
     /// Prepares a decluttered network with one input of 1x3xHxW and one output of 1xC, both f32.
     pub fn new(model: TypedModel, threads: Threads) -> Result<Self, EngineError> {
-        catch_unwind(AssertUnwindSafe(|| Self::prepare(model, threads)))
-            .unwrap_or_else(|_| Err(EngineError::Prepare("an operator gave up".to_owned())))
+        panics::guard(|| Self::prepare(model, threads), EngineError::Prepare)
     }
 
     fn prepare(model: TypedModel, threads: Threads) -> Result<Self, EngineError> {
