@@ -3,14 +3,14 @@
 CARGO ?= cargo
 AARCH64 := target/aarch64-toolchain
 
-.PHONY: demo test test-rust test-camera test-aarch64 build aarch64 lint setup
+.PHONY: demo test test-rust test-camera test-aarch64 build aarch64 lint setup setup-test
 .DEFAULT_GOAL := build
 
 # Classifies the bundled photographs with the bundled model.
 demo: build
 	target/release/edge-classify --model tf_efficientnet_lite0 --source tests/photos/labelled --output text --top-k 3
 
-test: test-rust test-camera test-aarch64
+test: setup-test test-rust test-camera test-aarch64
 
 build: setup
 	$(CARGO) build --release --locked
@@ -40,3 +40,6 @@ lint: setup
 # v4l generates its bindings with libclang, tract-linalg assembles its kernels with the C compiler.
 setup:
 	@boards/setup.sh
+
+setup-test:
+	@boards/setup.sh test

@@ -14,28 +14,26 @@ dir=$(mkdir -p "$1" && cd "$1" && pwd)
 compiler_suite=bookworm
 sysroot_suite=bullseye
 
+# libclang itself is boards/setup.sh's to install; its headers are for bindgen, of the same version.
 missing=()
-for package in gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user libclang1 libclang-common-14-dev; do
-    case $package in libclang*) dpkg -s libclang1-14 >/dev/null 2>&1 && continue ;; esac
+clang=$(ls /usr/lib/*/libclang-[0-9]*.so.1 2>/dev/null | sed -n 's/.*libclang-\([0-9]*\).*/\1/p' | sort -n | tail -n 1)
+for package in gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user ${clang:+libclang-common-$clang-dev}; do
     dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
 done
 if [ ${#missing[@]} -gt 0 ]; then
     sudo=
     [ "$(id -u)" = 0 ] || sudo=sudo
     $sudo apt-get update -q
-    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -q --no-install-recommends \
-        gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user libclang1-14 libclang-common-14-dev
+    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -q --no-install-recommends "${missing[@]}"
 fi
 
-# The machine's own archives; the security archive is the one whose address ends so.
+# The machine's own archives, where its sources name them; the security archive is the one whose address ends so.
 sources=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/debian.sources 2>/dev/null || true)
-archives=$(grep -oE 'https?://[^ ]+/debian(-security)?/?( |$)' <<<"$sources" | sed 's,/* *$,,' | sort -u)
-main_archive=$(grep -v -- '-security$' <<<"$archives" | head -n 1)
-security_archive=$(grep -- '-security$' <<<"$archives" | head -n 1)
-[ -n "$main_archive" ] && [ -n "$security_archive" ] || {
-    echo "$0: no Debian archive and security archive in /etc/apt/sources.list or debian.sources" >&2
-    exit 1
-}
+archives=$(grep -oE 'https?://[^ ]+/debian(-security)?/?( |$)' <<<"$sources" | sed 's,/* *$,,' | sort -u || true)
+main_archive=$(grep -v -- '-security$' <<<"$archives" | head -n 1 || true)
+security_archive=$(grep -- '-security$' <<<"$archives" | head -n 1 || true)
+main_archive=${main_archive:-http://deb.debian.org/debian}
+security_archive=${security_archive:-http://deb.debian.org/debian-security}
 
 # private_apt NAME "ARCHIVE SUITE"...: package lists for amd64 and arm64 in DIR/apt-NAME.
 private_apt() {

@@ -1,10 +1,17 @@
 #!/bin/bash
-# Installs what building on Debian needs beside Rust, if it is missing: a C compiler, libclang for v4l's bindings.
+# Installs what building and testing on Debian needs beside Rust, if it is missing: a C compiler, libclang for v4l's
+# bindings; with the argument `test` also what the tests call.
 set -euo pipefail
 
 missing=()
 command -v cc >/dev/null || missing+=(gcc libc6-dev)
-ls /usr/lib/*/libclang*.so* /usr/lib/llvm-*/lib/libclang*.so* >/dev/null 2>&1 || missing+=(libclang1)
+# Not libclang-cpp, another library.
+compgen -G '/usr/lib/*/libclang[-.][0-9s]*' >/dev/null || compgen -G '/usr/lib/llvm-*/lib/libclang[-.][0-9s]*' >/dev/null ||
+    missing+=(libclang1)
+if [ "${1:-}" = test ]; then
+    command -v xz >/dev/null || missing+=(xz-utils)
+    command -v python3 >/dev/null || missing+=(python3-minimal)
+fi
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 echo "installing ${missing[*]}"
