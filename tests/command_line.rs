@@ -105,6 +105,37 @@ fn failures_and_misuse_have_their_own_statuses() {
             says: "models/none.onnx",
         },
         Case {
+            arguments: &[
+                "--model",
+                "models/efficientnet_lite0.onnx",
+                "--source",
+                PANDA,
+            ],
+            status: 1,
+            says: "did you mean 'tf_efficientnet_lite0'?",
+        },
+        Case {
+            arguments: &["--model", MODEL, "--source", "/dev/null"],
+            status: 1,
+            says: "/dev/null: not a regular file",
+        },
+        Case {
+            arguments: &["--model", "tests/data/index.onnx", "--source", PANDA],
+            status: 1,
+            says: "panda.jpg: inference failed",
+        },
+        Case {
+            arguments: &["--model", "tests/data/nan.onnx", "--source", PANDA],
+            status: 1,
+            says: "panda.jpg: the network's output is not a number",
+        },
+        // A model that never gives a result ends even a live run.
+        Case {
+            arguments: &["--model", "tests/data/index.onnx", "--camera", "test"],
+            status: 1,
+            says: "no result for 30 frames in a row",
+        },
+        Case {
             arguments: &["--model", MODEL, "--source", "none/*.jpg"],
             status: 1,
             says: "none/*.jpg",
@@ -135,6 +166,16 @@ fn failures_and_misuse_have_their_own_statuses() {
             says: "--fps",
         },
         Case {
+            arguments: &["--model", MODEL, "doctor"],
+            status: 2,
+            says: "--model cannot be used with 'doctor'",
+        },
+        Case {
+            arguments: &["--log", "vebose", "doctor"],
+            status: 2,
+            says: "vebose",
+        },
+        Case {
             arguments: &["--modle", MODEL],
             status: 2,
             says: "--model",
@@ -148,9 +189,47 @@ fn failures_and_misuse_have_their_own_statuses() {
             "{:?}",
             case.arguments
         );
-        assert!(stderr(&output).contains(case.says), "{}", stderr(&output));
+        let text = stderr(&output);
+        assert!(text.contains(case.says), "{text}");
+        assert!(!text.contains("panicked"), "{text}");
+        let last = text.trim_end().lines().last().unwrap_or_default();
+        let (_, cause) = last.rsplit_once(": ").unwrap_or_default();
+        assert!(
+            cause.len() < 8 || last.matches(cause).count() == 1,
+            "said once: {text}"
+        );
         assert!(output.stdout.is_empty(), "{:?}", case.arguments);
     }
+}
+
+#[test]
+fn a_missing_picture_does_not_keep_the_others_from_being_classified() {
+    let koala = "tests/photos/labelled/koala.jpg";
+    let output = run(&["--model", MODEL, "--source", PANDA, "gone.jpg", koala]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(records(&output).len(), 2);
+    assert!(
+        stderr(&output).contains("gone.jpg: no such file"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn an_unwritable_stderr_changes_nothing() {
+    let full = || {
+        std::fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .unwrap()
+    };
+    let run = |arguments: &[&str]| program().args(arguments).stderr(full()).output().unwrap();
+    let output = run(&["--model", MODEL, "--source", PANDA]);
+    assert_eq!((output.status.code(), records(&output).len()), (Some(0), 1));
+    assert_eq!(
+        run(&["--model", "none", "--source", PANDA]).status.code(),
+        Some(1)
+    );
 }
 
 #[test]
@@ -164,12 +243,12 @@ fn damaged_models_are_refused() {
         assert_eq!(output.status.code(), Some(1));
         let text = stderr(&output);
         assert!(
-            text.contains(says) && text.contains("tf_efficientnet_lite0.onnx"),
+            text.contains(says) && text.contains("tf_efficientnet_lite0."),
             "{text}"
         );
         assert!(output.stdout.is_empty());
     };
-    refused(b"", "error: ");
+    refused(b"", "does not contain a graph");
     refused(b"not an ONNX file at all", "not an ONNX model");
     refused(&whole[..whole.len() / 2], "not an ONNX model");
     let card = std::fs::read_to_string("models/tf_efficientnet_lite0.toml").unwrap();
@@ -179,9 +258,7 @@ fn damaged_models_are_refused() {
     flipped[whole.len() / 2] ^= 1;
     refused(&flipped, "SHA-256");
     std::fs::write(&beside, card.replace("resize", "rezise")).unwrap();
-    std::fs::write(&file, &whole).unwrap();
-    let output = run(&["--model", file.to_str().unwrap(), "--source", PANDA]);
-    assert!(stderr(&output).contains("rezise"), "{}", stderr(&output));
+    refused(&whole, "rezise");
 }
 
 #[test]
@@ -276,6 +353,18 @@ fn models_are_found_in_every_place_in_order() {
     assert_eq!(shown(), at("env"));
     install("models");
     assert_eq!(shown(), Some("models/colours.onnx".to_owned()));
+    // A file of that very name beats them all.
+    std::fs::copy(COLOURS, root.path().join("colours")).unwrap();
+    let output = program()
+        .args(["models", "show", "colours"])
+        .current_dir(root.path())
+        .output()
+        .unwrap();
+    assert!(
+        stderr(&output).contains("colours: not a model file"),
+        "{}",
+        stderr(&output)
+    );
 }
 
 #[test]

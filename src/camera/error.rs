@@ -13,6 +13,10 @@ pub enum FrameError {
     Read(io::Error),
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    #[error("{0}")]
+    None(String),
+    #[error("the picture cannot be decoded: {0}")]
+    Panic(String),
     #[error("the frame has {found} bytes of {expected}")]
     Short { expected: usize, found: usize },
     #[error("a JPEG frame is cut short")]

@@ -1,5 +1,6 @@
 //! Picture files, directories and globs as a source.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -15,9 +16,12 @@ const EXTENSIONS: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
 /// Picture files in the order given; within a directory, sorted by path.
 #[derive(Debug)]
 pub struct Files {
-    paths: std::vec::IntoIter<PathBuf>,
+    entries: std::vec::IntoIter<Entry>,
     next: u64,
 }
+
+/// A picture, or an argument that led to none.
+type Entry = Result<PathBuf, FilesError>;
 
 #[derive(Debug, Error)]
 pub enum FilesError {
@@ -28,74 +32,90 @@ pub enum FilesError {
         pattern: String,
         source: glob::PatternError,
     },
-    #[error("no pictures (.jpg, .jpeg, .png, .webp) in {0}")]
+    #[error("{0}: no pictures (.jpg, .jpeg, .png, .webp) in it")]
     NoPictures(String),
 }
 
 impl Files {
-    /// Expands paths to files, directories (recursively) and glob patterns.
-    pub fn new(arguments: &[String]) -> Result<Self, FilesError> {
-        let mut paths = Vec::new();
+    /// Expands paths to files, directories (recursively) and glob patterns. An argument that leads
+    /// to no picture is reported in its turn; it is an error if none leads to any.
+    pub fn new(arguments: &[PathBuf]) -> Result<Self, FilesError> {
+        let mut entries: Vec<Entry> = Vec::new();
         for argument in arguments {
-            let path = Path::new(argument);
-            if path.is_dir() {
-                pictures_below(path, &mut paths);
-            } else if path.exists() {
-                paths.push(path.to_owned());
+            let before = entries.len();
+            if argument.is_dir() {
+                entries.extend(pictures_below(argument).map(Ok));
+            } else if argument.try_exists().unwrap_or(true) {
+                entries.push(Ok(argument.clone()));
             } else {
-                expand(argument, &mut paths)?;
+                match argument.to_str().map(expand) {
+                    Some(Ok(paths)) => entries.extend(paths.into_iter().map(Ok)),
+                    Some(Err(error)) => entries.push(Err(error)),
+                    None => entries.push(Err(FilesError::NoMatch(argument.display().to_string()))),
+                }
+            }
+            if entries.len() == before {
+                entries.push(Err(FilesError::NoPictures(argument.display().to_string())));
             }
         }
-        if paths.is_empty() {
-            return Err(FilesError::NoPictures(arguments.join(", ")));
+        if !entries.iter().any(Result::is_ok)
+            && let Some(Err(error)) = entries.pop()
+        {
+            return Err(error);
         }
         Ok(Files {
-            paths: paths.into_iter(),
+            entries: entries.into_iter(),
             next: 0,
         })
     }
 }
 
-fn expand(pattern: &str, paths: &mut Vec<PathBuf>) -> Result<(), FilesError> {
+fn expand(pattern: &str) -> Result<Vec<PathBuf>, FilesError> {
     let matches = glob::glob(pattern).map_err(|source| FilesError::Pattern {
         pattern: pattern.to_owned(),
         source,
     })?;
+    // A recursive pattern matches directories and, again, what is in them.
+    let mut seen = HashSet::new();
+    let mut paths = Vec::new();
     let mut any = false;
     for found in matches {
         any = true;
         // A directory that cannot be read is reported like an unreadable picture.
         let path = found.unwrap_or_else(|error| error.path().to_owned());
         if path.is_dir() {
-            pictures_below(&path, paths);
-        } else {
+            paths.extend(pictures_below(&path).filter(|path| seen.insert(path.clone())));
+        } else if seen.insert(path.clone()) {
             paths.push(path);
         }
     }
     if any {
-        Ok(())
+        Ok(paths)
     } else {
         Err(FilesError::NoMatch(pattern.to_owned()))
     }
 }
 
-fn pictures_below(directory: &Path, paths: &mut Vec<PathBuf>) {
+/// The pictures below a directory, and the directories there that cannot be read.
+fn pictures_below(directory: &Path) -> impl Iterator<Item = PathBuf> {
     let is_picture = |path: &Path| {
         let extension = path.extension().and_then(OsStr::to_str);
         extension.is_some_and(|e| EXTENSIONS.iter().any(|known| e.eq_ignore_ascii_case(known)))
     };
-    for entry in WalkDir::new(directory)
+    WalkDir::new(directory)
         .follow_links(true)
         .sort_by_file_name()
-    {
-        match entry {
-            Ok(entry) if entry.file_type().is_file() && is_picture(entry.path()) => {
-                paths.push(entry.into_path());
+        .into_iter()
+        .filter_map(move |entry| match entry {
+            Ok(entry) => {
+                (entry.file_type().is_file() && is_picture(entry.path())).then(|| entry.into_path())
             }
-            Ok(_) => {}
-            Err(error) => paths.extend(error.path().map(Path::to_owned)),
-        }
-    }
+            // Not a dangling link to something else.
+            Err(error) => error
+                .path()
+                .filter(|path| is_picture(path) || path.is_dir())
+                .map(Path::to_owned),
+        })
 }
 
 impl Source for Files {
@@ -103,13 +123,20 @@ impl Source for Files {
         if stop() {
             return None;
         }
-        let path = self.paths.next()?;
+        let entry = self.entries.next()?;
         let number = self.next;
         self.next += 1;
-        Some(Frame {
-            source: path.display().to_string(),
-            number,
-            content: Content::File(path),
+        Some(match entry {
+            Ok(path) => Frame {
+                source: path.display().to_string(),
+                number,
+                content: Content::File(path),
+            },
+            Err(error) => Frame {
+                source: "--source".to_owned(),
+                number,
+                content: Content::None(error),
+            },
         })
     }
 }
@@ -118,7 +145,7 @@ impl Source for Files {
 mod tests {
     use super::*;
 
-    fn names(arguments: &[String]) -> Vec<String> {
+    fn names(arguments: &[PathBuf]) -> Vec<String> {
         let mut files = Files::new(arguments).unwrap();
         std::iter::from_fn(|| files.next(&|| false))
             .map(|frame| {
@@ -136,10 +163,27 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "").unwrap();
         }
-        let at = |name: &str| root.path().join(name).display().to_string();
+        let at = |name: &str| root.path().join(name);
         assert_eq!(names(&[at("")]), ["a.png", "b.JPG", "c.webp"]);
         assert_eq!(names(&[at("*.p?g"), at("d.data")]), ["a.png", "d.data"]);
         assert_eq!(names(&[at("s*")]), ["c.webp"]);
+        std::os::unix::fs::symlink("gone", at("sub/.#notes.txt")).unwrap();
+        assert_eq!(names(&[at("**/*.webp"), at("sub")]), ["c.webp", "c.webp"]);
+        let all = names(&[at("**")]);
+        assert_eq!(
+            all.iter().filter(|name| *name == "c.webp").count(),
+            1,
+            "{all:?}"
+        );
+        let mut some = Files::new(&[at("a.png"), at("none.jpg")]).unwrap();
+        assert!(matches!(
+            some.next(&|| false).unwrap().content,
+            Content::File(_)
+        ));
+        assert!(matches!(
+            some.next(&|| false).unwrap().content,
+            Content::None(_)
+        ));
         assert!(matches!(
             Files::new(&[at("none.jpg")]),
             Err(FilesError::NoMatch(_))

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use image::RgbImage;
 
-use super::{FrameError, FrameFormat, pixel};
+use super::{FilesError, FrameError, FrameFormat, pixel};
+use crate::panics;
 use crate::preprocess::{DecodeError, decode_file};
 
 /// One picture from a source, not yet decoded.
@@ -21,6 +22,8 @@ pub struct Frame {
 pub enum Content {
     File(PathBuf),
     Raw(RawFrame),
+    /// An argument that leads to no picture.
+    None(FilesError),
 }
 
 /// A captured buffer in the camera's own pixel format.
@@ -33,6 +36,11 @@ pub struct RawFrame {
 impl Frame {
     /// Decodes into `picture`, reusing its memory where the size allows.
     pub fn decode(&self, picture: &mut RgbImage) -> Result<(), FrameError> {
+        // Decoders of pictures meet all kinds of broken input.
+        panics::guard(|| self.decode_unguarded(picture), FrameError::Panic)
+    }
+
+    fn decode_unguarded(&self, picture: &mut RgbImage) -> Result<(), FrameError> {
         match &self.content {
             Content::File(path) => {
                 *picture = decode_file(path).map_err(|error| match error {
@@ -43,6 +51,7 @@ impl Frame {
                 Ok(())
             }
             Content::Raw(raw) => pixel::to_rgb(&raw.bytes, &raw.format, picture),
+            Content::None(error) => Err(FrameError::None(error.to_string())),
         }
     }
 }

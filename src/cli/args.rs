@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgGroup, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::camera::PixelFormat;
 use crate::engine::Threads;
@@ -11,7 +13,6 @@ use crate::engine::Threads;
 #[derive(Debug, Parser)]
 #[command(
     version,
-    args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     after_help = "Example:\n  edge-classify --model tf_efficientnet_lite0 --camera /dev/video0"
 )]
@@ -22,9 +23,36 @@ pub struct Cli {
     #[command(flatten)]
     pub run: RunArgs,
 
-    /// What to log: error, warn, info, debug, trace, or a filter as in RUST_LOG
-    #[arg(long, global = true, value_name = "FILTER")]
+    /// What to log: off, error, warn, info, debug, trace; MODULE=LEVEL for parts of the program,
+    /// several separated by commas
+    #[arg(long, global = true, value_name = "FILTER", value_parser = log_filter)]
     pub log: Option<String>,
+}
+
+impl Cli {
+    /// Parses the program's own command line.
+    pub fn from_command_line() -> Result<Self, clap::Error> {
+        Cli::parse_all(std::env::args_os())
+    }
+
+    fn parse_all<T: Into<std::ffi::OsString> + Clone>(
+        arguments: impl IntoIterator<Item = T>,
+    ) -> Result<Self, clap::Error> {
+        let matches = Cli::command().try_get_matches_from(arguments)?;
+        // clap's own setting for this would also refuse `--log` before a command.
+        let given = |id: &&clap::Id| {
+            let id = id.as_str();
+            id != "log" && matches.value_source(id) == Some(ValueSource::CommandLine)
+        };
+        if let (Some(command), Some(id)) = (matches.subcommand_name(), matches.ids().find(given)) {
+            let text = format!(
+                "--{} cannot be used with '{command}'",
+                id.as_str().replace('_', "-")
+            );
+            return Err(Cli::command().error(ErrorKind::ArgumentConflict, text));
+        }
+        Cli::from_arg_matches(&matches)
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -50,7 +78,7 @@ pub struct RunArgs {
 
     /// Picture files, directories (searched recursively) or glob patterns
     #[arg(long, value_name = "PATH", num_args = 1..)]
-    pub source: Vec<String>,
+    pub source: Vec<PathBuf>,
 
     /// Frame size to ask the camera for [default: the smallest that covers the model's input]
     #[arg(long, value_name = "WxH", value_parser = size, conflicts_with = "source")]
@@ -137,6 +165,19 @@ pub enum ModelsCommand {
     },
 }
 
+fn log_filter(text: &str) -> Result<String, String> {
+    let directives = text.split('/').next().unwrap_or_default().split(',');
+    for directive in directives {
+        let level = directive.rsplit('=').next().unwrap_or_default().trim();
+        if level.parse::<log::LevelFilter>().is_err() {
+            return Err(format!(
+                "'{level}' is not one of off, error, warn, info, debug, trace"
+            ));
+        }
+    }
+    Ok(text.to_owned())
+}
+
 fn size(text: &str) -> Result<(u32, u32), String> {
     let parse = |side: &str| {
         side.parse::<u32>()
@@ -185,7 +226,7 @@ mod tests {
     }
 
     fn parse(line: &str) -> Result<Cli, clap::Error> {
-        Cli::try_parse_from(std::iter::once("edge-classify").chain(line.split_whitespace()))
+        Cli::parse_all(std::iter::once("edge-classify").chain(line.split_whitespace()))
     }
 
     #[test]
@@ -198,6 +239,10 @@ mod tests {
         assert!(parse("--model m --source a --camera-size 640x480").is_err());
         assert!(parse("").is_err());
         assert!(parse("doctor").is_ok());
+        assert!(parse("--log debug doctor").is_ok());
+        assert!(parse("doctor --log debug").is_ok());
+        assert!(parse("--camera-size 640x480 doctor").is_err());
+        assert!(parse("--model m doctor").is_err());
         assert!(parse("models list --json").is_ok());
     }
 
@@ -213,6 +258,8 @@ mod tests {
             "--camera-size 640",
             "--camera-size 0x480",
             "--camera-format H264",
+            "--log vebose",
+            "--log edge_classify=",
         ] {
             assert!(
                 parse(&format!("--model m --camera test {bad}")).is_err(),
@@ -220,6 +267,7 @@ mod tests {
             );
         }
         let cli = parse("--model m --camera test --camera-size 640x480 --camera-format mjpg");
+        assert!(parse("--model m --camera test --log warn,edge_classify=debug").is_ok());
         let run = cli.unwrap().run;
         assert_eq!(run.camera_size, Some((640, 480)));
         assert_eq!(run.camera_format, Some(PixelFormat::Mjpeg));

@@ -13,11 +13,11 @@ use crate::model::Library;
 
 pub fn infer(args: &InferArgs) -> Result<()> {
     let installed = Library::from_environment().find(&args.model)?;
-    let mut model = daemon::load(&installed, None, args.threads)?;
-    let (height, width) = model.session.input_size();
+    let mut session = daemon::load_session(&installed, args.threads)?;
+    let (height, width) = session.input_size();
     let tensor = read(&args.tensor, [1, 3, height as u64, width as u64])
         .with_context(|| args.tensor.display().to_string())?;
-    let logits = model.session.run(&tensor)?;
+    let logits = session.run(&tensor)?;
     write(&args.output, &logits).with_context(|| args.output.display().to_string())
 }
 

@@ -9,7 +9,6 @@ mod run;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
 
 use args::{Cli, Command};
@@ -20,7 +19,7 @@ const USAGE: u8 = 2;
 
 /// Parses the command line and runs it.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::from_command_line() {
         Ok(cli) => cli,
         Err(error) => {
             // Printing can fail only if nobody is listening.
@@ -43,10 +42,22 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            // Nobody may be listening any more.
+            let _ = writeln!(std::io::stderr(), "error: {}", describe(&error));
             ExitCode::from(FAILURE)
         }
     }
+}
+
+/// An error and its causes, but for those that the text before ends with already.
+fn describe(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.ends_with(&cause) {
+            text += &format!(": {cause}");
+        }
+    }
+    text
 }
 
 /// Whoever read our output has gone, as `head` does; that is no failure.
@@ -71,4 +82,17 @@ fn start_log(filter: Option<&str>) {
         writeln!(out, "{level}: {}", record.args())
     });
     builder.init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_told_once() {
+        let error = anyhow::anyhow!("no disk")
+            .context("cannot write: no disk")
+            .context("infer");
+        assert_eq!(describe(&error), "infer: cannot write: no disk");
+    }
 }

@@ -1,6 +1,6 @@
 //! The main job: classify what a camera or some files show.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 
 use anyhow::{Context, Result, bail};
 
@@ -29,11 +29,13 @@ pub fn run(args: &RunArgs) -> Result<()> {
         fps: args.fps,
     };
     let mut sink = sink(args.output);
-    let (outcome, written) = daemon::run(&mut *source, &mut classifier, &mut *sink, limits, &stop);
-    // Not wrapped in a context that would hide a broken pipe.
-    written?;
-    summarise(&outcome);
-    if args.camera.is_none() && outcome.failed > 0 {
+    let (outcome, result) = daemon::run(&mut *source, &mut classifier, &mut *sink, limits, &stop);
+    if !matches!(result, Err(daemon::RunError::Sink(_))) {
+        summarise(&outcome);
+    }
+    result?;
+    // Being told to stop is no failure, whatever came before.
+    if args.camera.is_none() && outcome.failed > 0 && !stop.requested() {
         bail!("{} of the pictures could not be classified", outcome.failed);
     }
     Ok(())
@@ -84,5 +86,6 @@ fn summarise(outcome: &Outcome) {
     {
         text += &format!("; latency p50 {p50:.1} ms, p95 {p95:.1} ms, p99 {p99:.1} ms");
     }
-    eprintln!("{text}");
+    // Nobody may be listening any more.
+    let _ = writeln!(io::stderr(), "{text}");
 }

@@ -35,7 +35,7 @@ const DEFAULT_SIZE: usize = 224;
 /// `size`, which must otherwise agree with the model's own.
 pub fn load(onnx: &[u8], size: Option<usize>) -> Result<TypedModel, OnnxError> {
     // tract asserts some properties of a graph instead of reporting them.
-    panics::guard(|| load_unguarded(onnx, size), OnnxError::Parse)
+    panics::guard(|| load_unguarded(onnx, size), OnnxError::Analyse)
 }
 
 fn load_unguarded(mut onnx: &[u8], size: Option<usize>) -> Result<TypedModel, OnnxError> {

@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::compile::{self, OnnxError};
 use crate::engine::{EngineError, Session, Threads};
 use crate::model::{CardError, Installed, Labels, LabelsError};
-use crate::preprocess::Spec;
+use crate::preprocess::{Spec, SpecError};
 
 /// A model in memory with all that belongs to it.
 pub struct LoadedModel {
@@ -40,16 +40,14 @@ pub enum LoadError {
         width: usize,
         height: usize,
     },
+    #[error("{path}: without a model card: {source}", path = path.display())]
+    Spec { path: PathBuf, source: SpecError },
     #[error(transparent)]
     Labels(#[from] LabelsError),
 }
 
-/// Loads a model. `labels` replaces the labels that its card names.
-pub fn load(
-    model: &Installed,
-    labels: Option<&Path>,
-    threads: Threads,
-) -> Result<LoadedModel, LoadError> {
+/// Loads the network alone: without labels and preprocessing.
+pub fn load_session(model: &Installed, threads: Threads) -> Result<Session, LoadError> {
     let path = || model.file.clone();
     let bytes = std::fs::read(&model.file).map_err(|source| LoadError::Read {
         path: path(),
@@ -65,11 +63,20 @@ pub fn load(
         source,
     })?;
     drop(bytes);
-    let session = Session::new(graph, threads).map_err(|source| LoadError::Engine {
+    Session::new(graph, threads).map_err(|source| LoadError::Engine {
         path: path(),
         source,
-    })?;
-    let spec = match card {
+    })
+}
+
+/// Loads a model. `labels` replaces the labels that its card names.
+pub fn load(
+    model: &Installed,
+    labels: Option<&Path>,
+    threads: Threads,
+) -> Result<LoadedModel, LoadError> {
+    let session = load_session(model, threads)?;
+    let spec = match &model.card {
         Some(card) => card.preprocess.clone(),
         None => assumed_spec(model, &session)?,
     };
@@ -100,5 +107,10 @@ fn assumed_spec(model: &Installed, session: &Session) -> Result<Spec, LoadError>
         model.file.display(),
         beside.display()
     );
-    Ok(Spec::imagenet(size))
+    let spec = Spec::imagenet(size);
+    spec.validate().map_err(|source| LoadError::Spec {
+        path: model.file.clone(),
+        source,
+    })?;
+    Ok(spec)
 }

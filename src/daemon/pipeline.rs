@@ -4,9 +4,10 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use image::RgbImage;
+use thiserror::Error;
 
 use super::{Classifier, ClassifyError, LatencyStats, Stop};
-use crate::camera::{Dropped, Frame, Source};
+use crate::camera::{Dropped, Frame, FrameError, Source};
 use crate::sinks::{Latency, Record, Sink, milliseconds};
 
 /// When to stop, and how fast to go.
@@ -28,19 +29,41 @@ pub struct Outcome {
     pub latency: LatencyStats,
 }
 
-/// Runs the pipeline. A sink that cannot be written to any more ends it with the error.
+/// What ends a run before its source does.
+#[derive(Debug, Error)]
+pub enum RunError {
+    #[error("cannot write the result")]
+    Sink(#[source] io::Error),
+    #[error("the model gave no result for {frames} frames in a row: {last}")]
+    Model { frames: u32, last: ClassifyError },
+}
+
+/// A model that fails this often in a row, whatever it is shown, will not recover.
+const MAX_MODEL_FAILURES: u32 = 30;
+
+#[derive(Debug, Error)]
+enum Failure {
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    #[error(transparent)]
+    Model(#[from] ClassifyError),
+}
+
+/// Runs the pipeline.
 pub fn run(
     source: &mut dyn Source,
     classifier: &mut Classifier,
     sink: &mut dyn Sink,
     limits: Limits,
     stop: &Stop,
-) -> (Outcome, io::Result<()>) {
+) -> (Outcome, Result<(), RunError>) {
     let mut outcome = Outcome::default();
     let mut picture = RgbImage::default();
     let mut pace = Pace::new(limits.fps);
     let should_stop = || stop.requested();
     let mut result = Ok(());
+    let mut model_failures = 0;
+    let mut log = FailureLog::default();
     while limits.frames.is_none_or(|limit| outcome.classified < limit) {
         if !pace.wait(stop) {
             break;
@@ -52,15 +75,24 @@ pub fn run(
             Ok((record, total)) => {
                 outcome.classified += 1;
                 outcome.latency.record(total);
-                result = sink.emit(&record);
-                if result.is_err() {
-                    break;
+                model_failures = 0;
+                log.cleared();
+                result = sink.emit(&record).map_err(RunError::Sink);
+            }
+            Err(failure) => {
+                outcome.failed += 1;
+                log.report(&frame.source, &failure);
+                if let Failure::Model(last) = failure {
+                    model_failures += 1;
+                    if model_failures == MAX_MODEL_FAILURES {
+                        let frames = model_failures;
+                        result = Err(RunError::Model { frames, last });
+                    }
                 }
             }
-            Err(message) => {
-                outcome.failed += 1;
-                log::error!("{}: {message}; skipped", frame.source);
-            }
+        }
+        if result.is_err() {
+            break;
         }
     }
     outcome.dropped = source.dropped();
@@ -71,13 +103,11 @@ fn classify(
     frame: &Frame,
     picture: &mut RgbImage,
     classifier: &mut Classifier,
-) -> Result<(Record, Duration), String> {
+) -> Result<(Record, Duration), Failure> {
     let start = Instant::now();
-    frame.decode(picture).map_err(|e| e.to_string())?;
+    frame.decode(picture)?;
     let decode = start.elapsed();
-    let found = classifier
-        .classify(picture)
-        .map_err(|e: ClassifyError| e.to_string())?;
+    let found = classifier.classify(picture)?;
     let total = start.elapsed();
     let record = Record {
         ts: jiff::Timestamp::now(),
@@ -93,6 +123,26 @@ fn classify(
         top: found.top,
     };
     Ok((record, total))
+}
+
+/// Reports failures; a camera that gives the same one thirty times a second is reported once.
+#[derive(Default)]
+struct FailureLog {
+    last: String,
+}
+
+impl FailureLog {
+    fn report(&mut self, source: &str, failure: &Failure) {
+        let text = format!("{source}: {failure}; skipped");
+        if text != self.last {
+            log::error!("{text}");
+            self.last = text;
+        }
+    }
+
+    fn cleared(&mut self) {
+        self.last.clear();
+    }
 }
 
 /// Keeps a rate from being exceeded.
@@ -121,8 +171,9 @@ impl Pace {
                 return false;
             }
             if now >= self.next {
-                // A late frame does not entitle to a burst afterwards.
-                self.next = (self.next + interval).max(now);
+                // On time, the rate holds on average; a late frame does not entitle to a burst.
+                let late = now - self.next >= interval;
+                self.next = if late { now } else { self.next } + interval;
                 return true;
             }
             std::thread::sleep((self.next - now).min(SLICE));
@@ -143,6 +194,12 @@ mod tests {
             assert!(pace.wait(&stop));
         }
         assert!(start.elapsed() >= Duration::from_millis(30));
+        // After a pause, too, one interval lies between a frame and the next.
+        std::thread::sleep(Duration::from_millis(50));
+        assert!(pace.wait(&stop));
+        let late = Instant::now();
+        assert!(pace.wait(&stop));
+        assert!(late.elapsed() >= Duration::from_millis(9));
         stop.request();
         assert!(!Pace::new(Some(0.001)).wait(&stop));
         assert!(!Pace::new(None).wait(&stop));

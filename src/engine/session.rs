@@ -1,5 +1,7 @@
 //! One loaded network and the state it needs to run.
 
+use std::sync::Arc;
+
 use thiserror::Error;
 use tract_core::prelude::*;
 use tract_linalg::multithread::{Executor, multithread_tract_scope};
@@ -9,6 +11,7 @@ use crate::panics;
 
 /// A network ready to run, one inference at a time.
 pub struct Session {
+    plan: Arc<TypedRunnableModel>,
     state: TypedSimpleState,
     executor: Executor,
     height: usize,
@@ -46,12 +49,12 @@ impl Session {
             return Err(EngineError::Prepare(format!("its input is {input:?}")));
         };
         let executor = threads.executor();
-        let state = multithread_tract_scope(executor.clone(), || {
-            model.into_optimized()?.into_runnable()?.spawn()
-        })
-        .map_err(failed)?;
+        let plan =
+            multithread_tract_scope(executor.clone(), || model.into_optimized()?.into_runnable())
+                .map_err(failed)?;
         Ok(Session {
-            state,
+            state: plan.spawn().map_err(failed)?,
+            plan,
             executor,
             height,
             width,
@@ -84,10 +87,23 @@ impl Session {
         }
         let failed = |e: TractError| EngineError::Run(format!("{e:#}"));
         let tensor = Tensor::from_shape(&[1, 3, self.height, self.width], input).map_err(failed)?;
-        let outputs = multithread_tract_scope(self.executor.clone(), || {
-            self.state.run(tvec!(tensor.into_tvalue()))
-        })
-        .map_err(failed)?;
+        let mut panicked = false;
+        let outputs = panics::guard(
+            || {
+                multithread_tract_scope(self.executor.clone(), || {
+                    self.state.run(tvec!(tensor.into_tvalue()))
+                })
+                .map_err(failed)
+            },
+            |message| {
+                panicked = true;
+                EngineError::Run(message)
+            },
+        );
+        if panicked {
+            self.state = self.plan.spawn().map_err(failed)?;
+        }
+        let outputs = outputs?;
         let logits = outputs[0]
             .try_as_plain_ram()
             .and_then(|t| Ok(t.as_slice::<f32>()?.to_vec()));

@@ -33,6 +33,7 @@ impl Labels {
             path: path.to_owned(),
             source,
         })?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         let labels: Vec<String> = text
             .trim_end()
             .lines()
@@ -68,7 +69,7 @@ mod tests {
     fn count_must_match() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("labels.txt");
-        std::fs::write(&path, "cat\r\n dog \n\n\n").unwrap();
+        std::fs::write(&path, "\u{feff}cat\r\n dog \n\n\n").unwrap();
         let labels = Labels::read(&path, 2).unwrap();
         assert_eq!((labels.get(0), labels.get(1)), ("cat", "dog"));
         let error = Labels::read(&path, 3).unwrap_err().to_string();

@@ -26,14 +26,23 @@ pub struct Installed {
     pub file: PathBuf,
     /// Its card, where there is one.
     pub card: Option<ModelCard>,
+    /// Where the card is; what it names is relative to this.
+    directory: PathBuf,
 }
 
 #[derive(Debug, Error)]
 pub enum FindError {
-    #[error("no model file {path}", path = path.display())]
-    NoFile { path: PathBuf },
     #[error("{path}: not a model file; expected .onnx, or the .toml card of one", path = path.display())]
     NotAModel { path: PathBuf },
+    #[error(
+        "{card} describes {described}, not {file}; correct its field 'file', or rename it",
+        card = card.display(), described = described.display(), file = file.display()
+    )]
+    OtherCard {
+        card: PathBuf,
+        described: PathBuf,
+        file: PathBuf,
+    },
     #[error(
         "{path}: its model file {file} is missing",
         path = path.display(), file = file.display()
@@ -56,7 +65,11 @@ fn describe_unknown(
     present: &[String],
     nearest: Option<&str>,
 ) -> String {
-    let mut text = format!("no model named '{name}'");
+    let is_path = Path::new(name).components().count() > 1;
+    let mut text = format!(
+        "no model {} '{name}'",
+        if is_path { "file" } else { "named" }
+    );
     if let Some(nearest) = nearest {
         text += &format!("; did you mean '{nearest}'?");
     }
@@ -120,32 +133,38 @@ impl Library {
         if path.is_file() {
             return open(path);
         }
-        let is_path = path.components().count() > 1
-            || extension_is(path, CARD_EXTENSION)
+        // `NAME.onnx` is also looked for in the directories; in a path, in its own alone.
+        let has_extension = extension_is(path, CARD_EXTENSION)
             || MODEL_EXTENSIONS.iter().any(|e| extension_is(path, e));
-        if is_path {
-            return Err(FindError::NoFile {
-                path: path.to_owned(),
-            });
+        let file_name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        let stem = path.file_stem().and_then(OsStr::to_str).unwrap_or_default();
+        let name = if has_extension { stem } else { file_name };
+        if path.components().count() > 1 {
+            let own = Library::new(vec![path.with_file_name("")]);
+            return Err(own.unknown(name_or_path, name));
         }
         for directory in &self.directories {
-            if let Some(found) = find_in(directory, name_or_path)? {
+            if let Some(found) = find_in(directory, name)? {
                 return Ok(found);
             }
         }
+        Err(self.unknown(name_or_path, name))
+    }
+
+    fn unknown(&self, given: &str, name: &str) -> FindError {
         let present: Vec<String> = self.list().into_keys().collect();
         let nearest = present
             .iter()
-            .map(|candidate| (strsim::jaro_winkler(candidate, name_or_path), candidate))
+            .map(|candidate| (strsim::jaro_winkler(candidate, name), candidate))
             .filter(|(similarity, _)| *similarity > 0.75)
             .max_by(|a, b| a.0.total_cmp(&b.0))
             .map(|(_, candidate)| candidate.clone());
-        Err(FindError::Unknown {
-            name: name_or_path.to_owned(),
+        FindError::Unknown {
+            name: given.to_owned(),
             searched: self.directories.clone(),
             present,
             nearest,
-        })
+        }
     }
 }
 
@@ -194,6 +213,7 @@ fn open(path: &Path) -> Result<Installed, FindError> {
             name: card.name.clone(),
             file,
             card: Some(card),
+            directory: path.with_file_name(""),
         });
     }
     if !MODEL_EXTENSIONS.iter().any(|e| extension_is(path, e)) {
@@ -204,7 +224,16 @@ fn open(path: &Path) -> Result<Installed, FindError> {
     let beside = path.with_extension(CARD_EXTENSION);
     let card = if beside.is_file() {
         let card = ModelCard::read(&beside)?;
-        (Some(card.file.as_os_str()) == path.file_name()).then_some(card)
+        let described = path.with_file_name("").join(&card.file);
+        // Never run with another model's preprocessing, nor silently without its own.
+        if described.canonicalize().ok() != path.canonicalize().ok() {
+            return Err(FindError::OtherCard {
+                card: beside,
+                described,
+                file: path.to_owned(),
+            });
+        }
+        Some(card)
     } else {
         None
     };
@@ -216,6 +245,7 @@ fn open(path: &Path) -> Result<Installed, FindError> {
         ),
         file: path.to_owned(),
         card,
+        directory: path.with_file_name(""),
     })
 }
 
@@ -223,7 +253,7 @@ impl Installed {
     /// The labels file named by the card, as a path that can be opened.
     pub fn labels_file(&self) -> Option<PathBuf> {
         let labels = self.card.as_ref()?.labels.as_ref()?;
-        Some(self.file.with_file_name("").join(labels))
+        Some(self.directory.join(labels))
     }
 }
 
@@ -277,10 +307,21 @@ mod tests {
         let toml = root.path().join("first/mobilenetv2_100.toml");
         assert!(library.find(toml.to_str().unwrap()).unwrap().card.is_some());
         let gone = root.path().join("second/gone.onnx");
-        assert!(matches!(
-            library.find(gone.to_str().unwrap()),
-            Err(FindError::NoFile { .. })
-        ));
+        let text = library
+            .find(gone.to_str().unwrap())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            text.contains("second/gone.onnx'") && text.contains("there: bare"),
+            "{text}"
+        );
+        let near = root.path().join("second/bar.onnx");
+        let text = library
+            .find(near.to_str().unwrap())
+            .unwrap_err()
+            .to_string();
+        assert!(text.contains("did you mean 'bare'?"), "{text}");
+        assert_eq!(library.find("bare.onnx").unwrap().name, "bare");
         let notes = root.path().join("second/notes.txt");
         assert!(matches!(
             library.find(notes.to_str().unwrap()),
@@ -301,6 +342,26 @@ mod tests {
         assert!(text.contains(&format!("{absent} (absent)")), "{text}");
         let text = library.find("zzz").unwrap_err().to_string();
         assert!(!text.contains("did you mean"), "{text}");
+    }
+
+    #[test]
+    fn a_card_is_for_the_model_it_names() {
+        let (root, library) = library();
+        let at = |path: &str| root.path().join(path);
+        std::fs::create_dir(at("second/weights")).unwrap();
+        std::fs::write(at("second/weights/deep.onnx"), "").unwrap();
+        std::fs::write(at("second/deep.toml"), card("deep", "weights/deep.onnx")).unwrap();
+        let deep = library.find("deep").unwrap();
+        assert_eq!(deep.file, at("second/weights/deep.onnx"));
+        assert_eq!(deep.labels_file(), Some(at("second/labels.txt")));
+        std::fs::write(at("second/bare.toml"), card("bare", "./bare.onnx")).unwrap();
+        let bare = at("second/bare.onnx");
+        assert!(library.find(bare.to_str().unwrap()).unwrap().card.is_some());
+        std::fs::write(at("second/bare.toml"), card("bare", "other.onnx")).unwrap();
+        assert!(matches!(
+            library.find(bare.to_str().unwrap()),
+            Err(FindError::OtherCard { .. })
+        ));
     }
 
     #[test]

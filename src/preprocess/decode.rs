@@ -20,6 +20,8 @@ pub enum DecodeError {
         path: PathBuf,
         source: std::io::Error,
     },
+    #[error("{path}: not a regular file", path = path.display())]
+    NotAFile { path: PathBuf },
     #[error("not a picture this build reads (JPEG, PNG, WebP)")]
     UnknownFormat,
     #[error("cannot decode the picture: {0}")]
@@ -29,6 +31,12 @@ pub enum DecodeError {
 /// Reads and decodes a picture file. The orientation that a camera stored in EXIF is applied.
 pub fn decode_file(path: &Path) -> Result<RgbImage, DecodeError> {
     let mut bytes = Vec::new();
+    // Opening a pipe would wait for a writer.
+    if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(DecodeError::NotAFile {
+            path: path.to_owned(),
+        });
+    }
     std::fs::File::open(path)
         .and_then(|mut file| file.read_to_end(&mut bytes))
         .map_err(|source| DecodeError::Read {
@@ -50,8 +58,12 @@ pub fn decode_bytes(bytes: &[u8]) -> Result<RgbImage, DecodeError> {
     limits.max_alloc = Some(MAX_DECODED_BYTES);
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
-    reader.limits(limits);
+    reader.limits(limits.clone());
     let mut decoder = reader.into_decoder().map_err(unsupported)?;
+    // Decoders hold their own buffers to the limits, but not the picture.
+    limits
+        .reserve(decoder.total_bytes())
+        .map_err(DecodeError::Decode)?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut picture = DynamicImage::from_decoder(decoder).map_err(DecodeError::Decode)?;
     picture.apply_orientation(orientation);
@@ -118,7 +130,13 @@ mod tests {
         let picture = RgbImage::from_pixel(8, 8, Rgb([1, 2, 3]));
         let mut jpeg = encode(&picture.into(), ImageFormat::Jpeg);
         let sof = jpeg.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
-        jpeg[sof + 5..sof + 9].copy_from_slice(&[0xff; 4]);
-        assert!(matches!(decode_bytes(&jpeg), Err(DecodeError::Decode(_))));
+        // The first breaks the limit of a side, the second only that of memory.
+        for side in [65_535u16, 20_000] {
+            let bytes = side.to_be_bytes();
+            jpeg[sof + 5..sof + 9].copy_from_slice(&[bytes, bytes].concat());
+            let error = decode_bytes(&jpeg).unwrap_err();
+            let limits = matches!(error, DecodeError::Decode(image::ImageError::Limits(_)));
+            assert!(limits, "{error}");
+        }
     }
 }
