@@ -3,14 +3,14 @@
 CARGO ?= cargo
 AARCH64 := target/aarch64-toolchain
 
-.PHONY: demo test test-rust test-camera test-aarch64 build aarch64 lint setup setup-test
+.PHONY: demo test test-rust test-onnx test-camera test-aarch64 build aarch64 lint setup setup-test
 .DEFAULT_GOAL := build
 
 # Classifies the bundled photographs with the bundled model.
 demo: build
 	target/release/edge-classify --model tf_efficientnet_lite0 --source tests/photos/labelled --output text --top-k 3
 
-test: setup-test test-rust test-camera test-aarch64
+test: setup-test test-rust test-onnx test-camera test-aarch64
 
 build: setup
 	$(CARGO) build --release --locked
@@ -18,6 +18,10 @@ build: setup
 # Unit and integration tests.
 test-rust: setup
 	$(CARGO) test --release --locked --workspace
+
+# Exported networks in ONNX Runtime.
+test-onnx: build
+	tests/onnxruntime/run.sh
 
 # The program in a virtual machine with emulated cameras.
 test-camera: setup

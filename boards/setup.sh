@@ -10,7 +10,7 @@ compgen -G '/usr/lib/*/libclang[-.][0-9s]*' >/dev/null || compgen -G '/usr/lib/l
     missing+=(libclang1)
 if [ "${1:-}" = test ]; then
     command -v xz >/dev/null || missing+=(xz-utils)
-    command -v python3 >/dev/null || missing+=(python3-minimal)
+    python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
 fi
 [ ${#missing[@]} -gt 0 ] || exit 0
 

@@ -12,3 +12,4 @@ pub mod model;
 mod panics;
 pub mod preprocess;
 pub mod sinks;
+pub mod zoo;

@@ -8,6 +8,7 @@ use clap::{ArgGroup, Args, CommandFactory, FromArgMatches, Parser, Subcommand, V
 
 use crate::camera::PixelFormat;
 use crate::engine::Threads;
+use crate::zoo;
 
 /// Classify camera frames or pictures with a mobile-efficient network.
 #[derive(Debug, Parser)]
@@ -61,6 +62,8 @@ pub enum Command {
     Infer(InferArgs),
     /// List and describe the models on this machine
     Models(ModelsArgs),
+    /// Build a network of the zoo with weights and write it as ONNX, with its card beside it
+    Export(ExportArgs),
     /// Check this machine: processor, cameras, permissions, models, temperature
     Doctor,
 }
@@ -145,6 +148,63 @@ pub struct InferArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Network, as 'models list' names it
+    pub network: String,
+
+    /// Weights: a .safetensors file or PyTorch checkpoint with timm's tensor names, or
+    /// synthetic[:SEED], which every runtime can repeat
+    #[arg(long, value_name = "FILE|synthetic", value_parser = weights)]
+    pub weights: WeightsSource,
+
+    /// The ONNX file to write; its card goes beside it
+    #[arg(short, long, value_name = "FILE.onnx")]
+    pub output: PathBuf,
+
+    /// Networks of your own, in the form of models/zoo
+    #[arg(long, value_name = "FILE.toml")]
+    pub definition: Option<PathBuf>,
+
+    /// Side of the square input in pixels [default: the network's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub input_size: Option<u32>,
+
+    /// Number of classes, for synthetic weights [default: 1000; others say it themselves]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub classes: Option<usize>,
+
+    /// Labels, one a line in index order [default: ImageNet's, for 1000 classes]
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<PathBuf>,
+
+    /// Table of tensor names for weights that do not use timm's: on each line timm's, a comma, theirs
+    #[arg(long, value_name = "FILE.csv")]
+    pub names: Option<PathBuf>,
+
+    /// Licence of the weights, for the card
+    #[arg(long, value_name = "NAME", default_value = "unknown")]
+    pub licence: String,
+
+    /// Version of the ONNX operator set
+    #[arg(long, value_name = "N", default_value_t = 17, value_parser = clap::value_parser!(i64).range(zoo::OPSETS))]
+    pub opset: i64,
+
+    /// Fold batch normalisation into the convolutions
+    #[arg(long)]
+    pub fold_bn: bool,
+
+    /// Export weights that hold NaN or infinity
+    #[arg(long)]
+    pub allow_nan: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WeightsSource {
+    Synthetic { seed: u64 },
+    File(PathBuf),
+}
+
+#[derive(Debug, Args)]
 pub struct ModelsArgs {
     #[command(subcommand)]
     pub command: ModelsCommand,
@@ -187,6 +247,23 @@ fn size(text: &str) -> Result<(u32, u32), String> {
     text.split_once(['x', 'X'])
         .and_then(|(width, height)| Some((parse(width)?, parse(height)?)))
         .ok_or_else(|| "expected WIDTHxHEIGHT, for instance 640x480".to_owned())
+}
+
+fn weights(text: &str) -> Result<WeightsSource, String> {
+    let seed = match text.strip_prefix("synthetic") {
+        Some("") => Some("1"),
+        Some(seed) => seed.strip_prefix(':'),
+        None => None,
+    };
+    match seed {
+        Some(seed) => {
+            let seed = seed
+                .parse()
+                .map_err(|_| format!("'{seed}' is not a whole number"))?;
+            Ok(WeightsSource::Synthetic { seed })
+        }
+        None => Ok(WeightsSource::File(text.into())),
+    }
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

@@ -2,6 +2,7 @@
 
 mod args;
 mod doctor;
+mod export;
 mod infer;
 mod models;
 mod run;
@@ -35,6 +36,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Some(Command::Infer(args)) => infer::infer(&args),
         Some(Command::Models(args)) => models::models(args.command),
+        Some(Command::Export(args)) => export::export(&args),
         Some(Command::Doctor) => doctor::doctor(),
         None => run::run(&cli.run),
     };
