@@ -18,6 +18,8 @@ use crate::usbip::{self, Command, Submit};
 pub struct Behaviour {
     /// No more frames a second than this, though the host asked for them.
     pub frames_per_second: Option<u32>,
+    /// Before the first frame of every stream.
+    pub delay: Duration,
     pub stall_after: Option<u64>,
     pub truncate_every: Option<u64>,
 }
@@ -140,6 +142,7 @@ impl Device {
     /// Sends frames whenever the host waits for data, until it pulls the plug or the camera stalls.
     pub fn stream(&self, mut pictures: Pictures, behaviour: Behaviour) -> Result<()> {
         let mut due = Instant::now();
+        let mut last_stream = None;
         for number in 0.. {
             if behaviour.stall_after == Some(number) {
                 eprintln!("uvcam: stalling after {number} frames");
@@ -148,11 +151,13 @@ impl Device {
             let Some((negotiated, stream)) = self.wait_for_host() else {
                 return Ok(());
             };
+            if last_stream.replace(stream) != Some(stream) {
+                thread::sleep(behaviour.delay);
+            }
             let frame = pictures.frame(negotiated.format(), negotiated.size(), number)?;
-            let cut = negotiated.format() == Format::Mjpeg
-                && behaviour
-                    .truncate_every
-                    .is_some_and(|every| (number + 1).is_multiple_of(every));
+            let cut = behaviour
+                .truncate_every
+                .is_some_and(|every| (number + 1).is_multiple_of(every));
             let length = if cut { frame.len() / 2 } else { frame.len() };
             self.send_frame(&frame[..length], number, stream)?;
 

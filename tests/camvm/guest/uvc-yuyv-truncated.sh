@@ -1,0 +1,17 @@
+# needs: tests/data/colours.* tests/camvm/pictures/blue.png
+#
+# What uvcvideo does with incomplete frames depends on the kernel: drop them, or hand them on with an error flag.
+
+handed_on=/sys/module/uvcvideo/parameters/nodrop
+
+for nodrop in 1 0; do
+    echo $nodrop >$handed_on
+    uvcam_start --picture blue.png --truncate-every 3 --stall-after 12
+    classify_in_background $colours --camera "$camera" --camera-format YUYV --camera-size 320x240 --fps 5
+    wait_for 60 "the whole frames" has_records 8
+    end_with TERM
+    log_has "^classified 8 frames, dropped $((nodrop * 4)) (0 stale, $((nodrop * 4)) bad)" ||
+        fail "not 8 whole frames and $((nodrop * 4)) bad ones"
+    [ "$(labels | grep -cx blue)" = 8 ] || fail "half a frame was classified"
+    uvcam_stop
+done
