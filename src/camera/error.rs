@@ -224,8 +224,8 @@ impl CameraError {
                  controller"
             }
             Self::Stalled { .. } => {
-                "plug the camera in again or into another port; if it is a loopback device, see \
-                 that its producer runs"
+                "try another --camera-format, or plug the camera in again or into another port; \
+                 if it is a loopback device, see that its producer runs"
             }
             Self::Damaged { .. } => {
                 "try another --camera-format, a shorter cable, or another port without a hub"

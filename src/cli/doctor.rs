@@ -108,7 +108,7 @@ fn one_camera(report: &mut Report, camera: &CameraReport) -> Result<()> {
         )),
         // A USB camera's metadata node, or a codec: there by design.
         CameraStatus::Unusable(error @ CameraError::NotCapture { .. }) => {
-            report.fact(error.to_string())
+            report.fact(error.problem())
         }
         CameraStatus::Unusable(error) => report.problem(error.problem(), error.remedy()),
     }

@@ -8,6 +8,6 @@ says() {
 }
 says "^  $camera Emulated Webcam"
 says '^    MJPG 640x480@30, MJPG 320x240@30, YUYV 640x480@30'
-says "^  $metadata (.*): a metadata node.*use the camera's other node"
+says "^  $metadata (.*): a metadata node"
 says "^  $vivid vivid"
 uvcam_stop
