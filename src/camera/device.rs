@@ -216,6 +216,9 @@ fn report(device: &str) -> CameraStatus {
     };
     let opened = match guarded(device, || open(device, &wish)) {
         Ok(opened) => opened,
+        Err(CameraError::RawSensor { card, driver, .. }) => {
+            return CameraStatus::CsiReceiver { card, driver };
+        }
         Err(error) => return CameraStatus::Unusable(error),
     };
     if is_csi_receiver(&opened.driver) {

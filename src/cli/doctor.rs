@@ -116,8 +116,8 @@ fn one_camera(report: &mut Report, camera: &CameraReport) -> Result<()> {
 
 /// A board has many receivers, so what holds for all is said once.
 fn csi_receivers(report: &mut Report, cameras: &[CameraReport]) -> Result<()> {
-    const TEXT: &str = "the pictures of a CSI camera are normally made by libcamera; its receiver \
-                        alone has the sensor's raw data";
+    const TEXT: &str = "the pictures of a CSI camera are normally made by libcamera (Raspberry Pi) \
+                        or Argus (Jetson); its receiver alone has the sensor's raw data";
     let any = |is: fn(&CameraStatus) -> bool| cameras.iter().any(|camera| is(&camera.status));
     if !any(|status| matches!(status, CameraStatus::CsiReceiver { .. })) {
         return Ok(());
