@@ -153,6 +153,7 @@ impl Device {
             };
             if last_stream.replace(stream) != Some(stream) {
                 thread::sleep(behaviour.delay);
+                due = Instant::now();
             }
             let frame = pictures.frame(negotiated.format(), negotiated.size(), number)?;
             let cut = behaviour
