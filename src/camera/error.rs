@@ -112,7 +112,8 @@ use a USB camera, or feed a v4l2loopback device, for instance
   sudo modprobe v4l2loopback video_nr=42 exclusive_caps=1
   rpicam-vid -t 0 -n --codec yuv420 --width 640 --height 480 -o - | ffmpeg -f rawvideo \
 -pix_fmt yuv420p -s 640x480 -i - -pix_fmt yuyv422 -f v4l2 /dev/video42
-and give --camera /dev/video42";
+and give --camera /dev/video42. An HDMI bridge in the camera's place works, with the --camera-size and \
+--camera-format that it is set to";
 
 impl CameraError {
     /// Words an error of the operating system by what it means for a camera.
