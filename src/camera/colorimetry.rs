@@ -6,6 +6,8 @@
 
 use v4l::format::{Colorspace, Quantization};
 
+use super::PixelFormat;
+
 /// Which luma coefficients were used to make YCbCr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Matrix {
@@ -37,7 +39,11 @@ impl Colorimetry {
         range: Range::Full,
     };
 
-    pub fn from_v4l2(colorspace: Colorspace, quantization: Quantization, is_rgb: bool) -> Self {
+    pub fn of(pixel: PixelFormat, colorspace: Colorspace, quantization: Quantization) -> Self {
+        // JPEG says itself what it is, whatever the driver calls it.
+        if pixel == PixelFormat::Mjpeg {
+            return Self::FULL_601;
+        }
         let matrix = match colorspace {
             Colorspace::Rec709 | Colorspace::DCIP3 => Matrix::Bt709,
             Colorspace::Rec2020 => Matrix::Bt2020,
@@ -47,7 +53,7 @@ impl Colorimetry {
         let range = match quantization {
             Quantization::FullRange => Range::Full,
             Quantization::LimitedRange => Range::Limited,
-            Quantization::Default if is_rgb || matches!(colorspace, Colorspace::JPEG) => {
+            Quantization::Default if pixel.is_rgb() || matches!(colorspace, Colorspace::JPEG) => {
                 Range::Full
             }
             Quantization::Default => Range::Limited,
@@ -65,7 +71,7 @@ mod tests {
         struct Case {
             colorspace: Colorspace,
             quantization: Quantization,
-            is_rgb: bool,
+            pixel: PixelFormat,
             matrix: Matrix,
             range: Range,
         }
@@ -74,48 +80,55 @@ mod tests {
             Case {
                 colorspace: Colorspace::SRGB,
                 quantization: Quantization::Default,
-                is_rgb: false,
+                pixel: PixelFormat::Yuyv,
                 matrix: Matrix::Bt601,
                 range: Range::Limited,
             },
             Case {
                 colorspace: Colorspace::JPEG,
                 quantization: Quantization::Default,
-                is_rgb: false,
+                pixel: PixelFormat::Yuyv,
                 matrix: Matrix::Bt601,
                 range: Range::Full,
             },
             Case {
                 colorspace: Colorspace::Rec709,
                 quantization: Quantization::Default,
-                is_rgb: false,
+                pixel: PixelFormat::Yuyv,
                 matrix: Matrix::Bt709,
                 range: Range::Limited,
             },
             Case {
                 colorspace: Colorspace::Rec2020,
                 quantization: Quantization::FullRange,
-                is_rgb: false,
+                pixel: PixelFormat::Yuyv,
                 matrix: Matrix::Bt2020,
                 range: Range::Full,
             },
             Case {
                 colorspace: Colorspace::SRGB,
                 quantization: Quantization::Default,
-                is_rgb: true,
+                pixel: PixelFormat::Rgb24,
                 matrix: Matrix::Bt601,
                 range: Range::Full,
             },
             Case {
                 colorspace: Colorspace::SRGB,
                 quantization: Quantization::LimitedRange,
-                is_rgb: true,
+                pixel: PixelFormat::Rgb24,
                 matrix: Matrix::Bt601,
                 range: Range::Limited,
             },
+            Case {
+                colorspace: Colorspace::SRGB,
+                quantization: Quantization::Default,
+                pixel: PixelFormat::Mjpeg,
+                matrix: Matrix::Bt601,
+                range: Range::Full,
+            },
         ];
         for case in cases {
-            let got = Colorimetry::from_v4l2(case.colorspace, case.quantization, case.is_rgb);
+            let got = Colorimetry::of(case.pixel, case.colorspace, case.quantization);
             assert_eq!(got.matrix, case.matrix, "{:?}", case.colorspace);
             assert_eq!(got.range, case.range, "{:?}", case.colorspace);
         }

@@ -3,13 +3,13 @@
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
-use v4l::capability::{Capabilities, Flags};
 use v4l::frameinterval::FrameIntervalEnum;
 use v4l::framesize::FrameSizeEnum;
 use v4l::video::Capture;
 use v4l::{Device, FourCC};
 
-use super::negotiate::{Mode, SizeRange, Steps, Wish, sizes_in_range};
+use super::negotiate::{Mode, SizeRange, Steps, Wish, sizes_in_range, sizes_unlisted};
+use super::node::{NoPictures, Unfit, is_csi_receiver, no_pictures, unfit};
 use super::{CameraError, PixelFormat};
 use crate::panics;
 
@@ -17,6 +17,7 @@ use crate::panics;
 pub(super) struct Opened {
     pub device: Device,
     pub card: String,
+    pub driver: String,
     pub modes: Vec<Mode>,
     /// Every format offered, also those not read here.
     pub formats: Vec<FourCC>,
@@ -44,15 +45,20 @@ pub(super) fn open(path: &str, wish: &Wish) -> Result<Opened, CameraError> {
     }
     let device =
         Device::with_path(path).map_err(|error| CameraError::from_io(path, "open", error))?;
-    let capabilities = device
+    let about = device
         .query_caps()
         .map_err(|error| CameraError::from_io(path, "query capabilities", error))?;
-    if !capabilities.capabilities.contains(Flags::VIDEO_CAPTURE) {
-        return Err(CameraError::NotCapture {
-            device: named(),
-            card: capabilities.card,
-            capabilities: capabilities.capabilities.to_string(),
-        });
+    let (card, driver) = (about.card, about.driver);
+    match unfit(&driver, about.capabilities) {
+        Some(Unfit::Unfed) => {
+            let device = named();
+            return Err(CameraError::Unfed { device, card });
+        }
+        Some(Unfit::NotCapture(what)) => {
+            let device = named();
+            return Err(CameraError::NotCapture { device, card, what });
+        }
+        None => {}
     }
     let formats: Vec<FourCC> = device
         .enum_formats()
@@ -62,30 +68,31 @@ pub(super) fn open(path: &str, wish: &Wish) -> Result<Opened, CameraError> {
         .collect();
     let modes = modes(&device, &formats, wish);
     if modes.is_empty() {
-        return Err(no_usable_format(path, capabilities, &formats));
+        return Err(no_usable_format(path, card, driver, &formats));
     }
     Ok(Opened {
         device,
-        card: capabilities.card,
+        card,
+        driver,
         modes,
         formats,
     })
 }
 
-fn no_usable_format(path: &str, capabilities: Capabilities, formats: &[FourCC]) -> CameraError {
-    let listed = list(formats);
-    if formats.iter().any(|format| is_raw_sensor(format.repr)) {
-        return CameraError::RawSensor {
-            device: path.to_owned(),
-            card: capabilities.card,
-            driver: capabilities.driver,
-            formats: listed,
-        };
-    }
-    CameraError::NoFormat {
-        device: path.to_owned(),
-        card: capabilities.card,
-        formats: listed,
+fn no_usable_format(path: &str, card: String, driver: String, formats: &[FourCC]) -> CameraError {
+    let device = path.to_owned();
+    match no_pictures(&driver, formats) {
+        NoPictures::RawSensor => CameraError::RawSensor {
+            device,
+            card,
+            driver,
+        },
+        NoPictures::Unfed => CameraError::Unfed { device, card },
+        NoPictures::OtherFormats => CameraError::NoFormat {
+            device,
+            card,
+            formats: list(formats),
+        },
     }
 }
 
@@ -95,17 +102,6 @@ pub(super) fn list(formats: &[FourCC]) -> String {
         return "none".to_owned();
     }
     names.join(", ")
-}
-
-/// Whether a format is a Bayer mosaic or its like. V4L2 names them by their first pixels, depth
-/// and packing: `BA81`, `RG10`, `RGGB`, `pBAA`, `BYR2` and so on.
-fn is_raw_sensor(fourcc: [u8; 4]) -> bool {
-    const MOSAICS: [&[u8]; 7] = [b"BA", b"BG", b"BYR", b"GB", b"GR", b"RG", b"p"];
-    // RGB and grey pictures whose names start likewise (`RGB3`, `BGR4`, `BA24`, `GREY`).
-    const FINISHED: [&[u8]; 4] = [b"RGB", b"BGR", b"BA2", b"GREY"];
-    let starts_with_one_of =
-        |prefixes: &[&[u8]]| prefixes.iter().any(|prefix| fourcc.starts_with(prefix));
-    starts_with_one_of(&MOSAICS) && !starts_with_one_of(&FINISHED)
 }
 
 fn modes(device: &Device, formats: &[FourCC], wish: &Wish) -> Vec<Mode> {
@@ -127,10 +123,9 @@ fn modes(device: &Device, formats: &[FourCC], wish: &Wish) -> Vec<Mode> {
 }
 
 fn sizes(device: &Device, fourcc: FourCC, wish: &Wish) -> Vec<(u32, u32)> {
-    // Drivers without enumeration have the size they are set to.
     let Ok(offered) = device.enum_framesizes(fourcc) else {
-        let current = device.format();
-        return current.map_or_else(|_| Vec::new(), |f| vec![(f.width, f.height)]);
+        let current = device.format().ok().map(|f| (f.width, f.height));
+        return sizes_unlisted(current, wish);
     };
     offered
         .into_iter()
@@ -183,6 +178,11 @@ pub enum CameraStatus {
         modes: Vec<String>,
         others: Vec<String>,
     },
+    /// A CSI receiver: it gives pictures only if what is connected to it makes them.
+    CsiReceiver {
+        card: String,
+        driver: String,
+    },
     Unusable(CameraError),
 }
 
@@ -216,8 +216,17 @@ fn report(device: &str) -> CameraStatus {
     };
     let opened = match guarded(device, || open(device, &wish)) {
         Ok(opened) => opened,
+        Err(CameraError::RawSensor { card, driver, .. }) => {
+            return CameraStatus::CsiReceiver { card, driver };
+        }
         Err(error) => return CameraStatus::Unusable(error),
     };
+    if is_csi_receiver(&opened.driver) {
+        return CameraStatus::CsiReceiver {
+            card: opened.card,
+            driver: opened.driver,
+        };
+    }
     let mut modes = Vec::new();
     for mode in &opened.modes {
         let fps = mode
@@ -254,20 +263,6 @@ pub fn stable_names(device: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sensor_formats_are_told_from_pictures() {
-        for raw in [
-            b"BA81", b"pBAA", b"RG10", b"pgAA", b"GRBG", b"BYR2", b"GB12", b"BG16",
-        ] {
-            assert!(is_raw_sensor(*raw), "{raw:?}");
-        }
-        for finished in [
-            b"RGB3", b"BGR3", b"BA24", b"GREY", b"YUYV", b"MJPG", b"NV12", b"H264",
-        ] {
-            assert!(!is_raw_sensor(*finished), "{finished:?}");
-        }
-    }
 
     #[test]
     fn what_is_no_camera_is_refused_with_its_name() {

@@ -8,13 +8,15 @@ mod files;
 mod frame;
 mod mjpeg;
 mod negotiate;
+mod node;
 mod pixel;
 mod slot;
+mod stream;
 mod test_picture;
 
 pub use capture::{CameraOptions, LiveCamera};
 pub use device::{CameraReport, CameraStatus, probe, stable_names};
-pub use error::{CameraError, FrameError};
+pub use error::{CSI_WAYS_OUT, CameraError, FrameError};
 pub use files::{Files, FilesError};
 pub use frame::{Frame, RawFrame};
 pub use pixel::{FrameFormat, PixelFormat};

@@ -108,6 +108,19 @@ pub fn sizes_in_range(range: &SizeRange, wish: &Wish) -> Vec<(u32, u32)> {
     sizes
 }
 
+/// Sizes worth asking for where a driver does not tell which it has; its answer to the request
+/// decides.
+pub fn sizes_unlisted(current: Option<(u32, u32)>, wish: &Wish) -> Vec<(u32, u32)> {
+    const USUAL: [(u32, u32); 2] = [(320, 240), (640, 480)];
+    let mut sizes = wish
+        .size
+        .map_or_else(|| USUAL.to_vec(), |wanted| vec![wanted]);
+    sizes.extend(current.filter(|&(width, height)| width > 0 && height > 0));
+    sizes.sort_unstable();
+    sizes.dedup();
+    sizes
+}
+
 /// A range of frame sizes, as V4L2 gives them.
 #[derive(Debug, Clone, Copy)]
 pub struct SizeRange {
@@ -288,6 +301,29 @@ mod tests {
         for (width, height) in sizes {
             assert!((width - 48) % 16 == 0 && (48..=1600).contains(&width));
             assert!((height - 32) % 8 == 0 && (32..=1200).contains(&height));
+        }
+    }
+
+    #[test]
+    fn a_driver_that_lists_no_sizes_is_asked_for_what_is_wanted() {
+        let sized = Wish {
+            size: Some((800, 600)),
+            ..ANY
+        };
+        let cases = [
+            (Some((1920, 1080)), ANY, (320, 240)),
+            (Some((256, 256)), ANY, (256, 256)),
+            (Some((1920, 1080)), sized, (800, 600)),
+            (Some((0, 0)), sized, (800, 600)),
+            (None, ANY, (320, 240)),
+        ];
+        for (current, wish, expected) in cases {
+            let modes: Vec<_> = sizes_unlisted(current, &wish)
+                .into_iter()
+                .map(|(width, height)| mode(Yuyv, width, height, 0.0))
+                .collect();
+            let chosen = choose(&modes, &wish).map(|mode| (mode.width, mode.height));
+            assert_eq!(chosen, Some(expected), "{current:?} {wish:?}");
         }
     }
 

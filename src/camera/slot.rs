@@ -59,10 +59,6 @@ impl<T> LatestSlot<T> {
         self.lock().dropped.corrupt += 1;
     }
 
-    pub fn count_stale(&self) {
-        self.lock().dropped.stale += 1;
-    }
-
     pub fn dropped(&self) -> Dropped {
         self.lock().dropped
     }

@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use anyhow::Result;
 use nix::unistd::{Gid, Group, Uid, User, getgroups};
 
-use crate::camera::{CameraStatus, probe, stable_names};
+use crate::camera::{CSI_WAYS_OUT, CameraError, CameraReport, CameraStatus, probe, stable_names};
 use crate::model::Library;
 
 pub fn doctor() -> Result<()> {
@@ -48,7 +48,12 @@ impl Report<'_> {
     fn problem(&mut self, text: impl AsRef<str>, remedy: impl AsRef<str>) -> Result<()> {
         self.problems += 1;
         writeln!(self.out, "  ! {}", text.as_ref())?;
-        Ok(writeln!(self.out, "    -> {}", remedy.as_ref())?)
+        self.hint(remedy)
+    }
+
+    fn hint(&mut self, text: impl AsRef<str>) -> Result<()> {
+        let text = text.as_ref().replace('\n', "\n       ");
+        Ok(writeln!(self.out, "    -> {text}")?)
     }
 }
 
@@ -74,33 +79,54 @@ fn cameras(report: &mut Report) -> Result<()> {
         )?;
     }
     for camera in &cameras {
-        match &camera.status {
-            CameraStatus::Usable {
-                card,
-                modes,
-                others,
-            } => {
-                report.fact(format!("{} {card}", camera.device))?;
-                for name in stable_names(&camera.device) {
-                    report.fact(format!("  {name}"))?;
-                }
-                report.fact(format!("  {}", modes.join(", ")))?;
-                if !others.is_empty() {
-                    report.fact(format!("  not read here: {}", others.join(", ")))?;
-                }
-            }
-            // A USB camera's metadata node, or a codec: there by design.
-            CameraStatus::Unusable(error @ crate::camera::CameraError::NotCapture { .. }) => {
-                report.fact(error.to_string())?;
-            }
-            CameraStatus::Unusable(error) => {
-                let text = error.to_string();
-                let (what, remedy) = text.split_once("; ").unwrap_or((&text, "see above"));
-                report.problem(what, remedy)?;
-            }
-        }
+        one_camera(report, camera)?;
     }
+    csi_receivers(report, &cameras)?;
     permissions(report, cameras.first().map(|camera| camera.device.as_str()))
+}
+
+fn one_camera(report: &mut Report, camera: &CameraReport) -> Result<()> {
+    match &camera.status {
+        CameraStatus::Usable {
+            card,
+            modes,
+            others,
+        } => {
+            report.fact(format!("{} {card}", camera.device))?;
+            for name in stable_names(&camera.device) {
+                report.fact(format!("  {name}"))?;
+            }
+            report.fact(format!("  {}", modes.join(", ")))?;
+            if !others.is_empty() {
+                report.fact(format!("  not read here: {}", others.join(", ")))?;
+            }
+            Ok(())
+        }
+        CameraStatus::CsiReceiver { card, driver } => report.fact(format!(
+            "{} {card}: CSI receiver (driver {driver})",
+            camera.device
+        )),
+        // A USB camera's metadata node, or a codec: there by design.
+        CameraStatus::Unusable(error @ CameraError::NotCapture { .. }) => {
+            report.fact(error.problem())
+        }
+        CameraStatus::Unusable(error) => report.problem(error.problem(), error.remedy()),
+    }
+}
+
+/// A board has many receivers, so what holds for all is said once.
+fn csi_receivers(report: &mut Report, cameras: &[CameraReport]) -> Result<()> {
+    const TEXT: &str = "the pictures of a CSI camera are normally made by libcamera (Raspberry Pi) \
+                        or Argus (Jetson); its receiver alone has the sensor's raw data";
+    let any = |is: fn(&CameraStatus) -> bool| cameras.iter().any(|camera| is(&camera.status));
+    if !any(|status| matches!(status, CameraStatus::CsiReceiver { .. })) {
+        return Ok(());
+    }
+    if any(|status| matches!(status, CameraStatus::Usable { .. })) {
+        report.fact(TEXT)?;
+        return report.hint(CSI_WAYS_OUT);
+    }
+    report.problem(TEXT, CSI_WAYS_OUT)
 }
 
 /// Video nodes belong to a group, usually `video`; who is not in it cannot open them.

@@ -7,7 +7,9 @@ efficientnet='--model tf_efficientnet_lite0.onnx --output jsonl'
 records=/tmp/records
 log=/tmp/log
 
+# On stderr, for it may be said inside $(...).
 fail() {
+    exec >&2
     echo "failed: $*"
     # Only what the shell says in a test stands on the console otherwise.
     for file in "$log" "$records"; do

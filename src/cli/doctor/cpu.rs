@@ -8,10 +8,11 @@ use super::Report;
 
 pub fn check(report: &mut Report) -> Result<()> {
     report.heading("processor")?;
-    for line in models(&std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default()) {
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    for line in models(&cpuinfo) {
         report.fact(line)?;
     }
-    let features = features();
+    let features = features(&cpuinfo);
     let listed = |present: bool| {
         let names: Vec<_> = features
             .iter()
@@ -29,6 +30,8 @@ pub fn check(report: &mut Report) -> Result<()> {
         listed(true),
         listed(false)
     ))?;
+    #[cfg(target_arch = "arm")]
+    arm::advise(report, &cpuinfo)?;
     match std::thread::available_parallelism() {
         Ok(cores) => report.fact(format!("cores usable: {cores}")),
         Err(error) => report.problem(
@@ -85,7 +88,8 @@ fn models(cpuinfo: &str) -> Vec<String> {
 }
 
 /// Whether each feature that matters to inference is there.
-fn features() -> Vec<(&'static str, bool)> {
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+fn features(_: &str) -> Vec<(&'static str, bool)> {
     macro_rules! detect {
         ($macro:ident: $($name:tt)*) => {
             vec![$(($name, std::arch::$macro!($name))),*]
@@ -95,13 +99,77 @@ fn features() -> Vec<(&'static str, bool)> {
     return detect!(is_x86_feature_detected: "avx2" "fma" "avx512f" "avx512vnni" "avxvnni");
     #[cfg(target_arch = "aarch64")]
     return detect!(is_aarch64_feature_detected: "neon" "dotprod" "i8mm" "fp16");
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    return Vec::new();
+}
+
+#[cfg(target_arch = "arm")]
+use arm::features;
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "arm")))]
+fn features(_: &str) -> Vec<(&'static str, bool)> {
+    Vec::new()
+}
+
+/// 32-bit ARM, where the standard library cannot detect features yet.
+#[cfg(any(target_arch = "arm", test))]
+mod arm {
+    fn has(cpuinfo: &str, feature: &str) -> bool {
+        cpuinfo
+            .lines()
+            .filter_map(|line| line.split_once(':'))
+            .filter(|(key, _)| key.trim() == "Features")
+            .any(|(_, list)| list.split_whitespace().any(|word| word == feature))
+    }
+
+    /// A 64-bit kernel uses its own words for what its 32-bit programs may use, too.
+    pub fn is_64_bit(cpuinfo: &str) -> bool {
+        has(cpuinfo, "asimd")
+    }
+
+    pub fn features(cpuinfo: &str) -> Vec<(&'static str, bool)> {
+        let is_64_bit = is_64_bit(cpuinfo);
+        vec![
+            ("neon", is_64_bit || has(cpuinfo, "neon")),
+            ("vfpv4", is_64_bit || has(cpuinfo, "vfpv4")),
+            ("dotprod", has(cpuinfo, "asimddp")),
+            ("fp16", has(cpuinfo, "asimdhp")),
+        ]
+    }
+
+    #[cfg(target_arch = "arm")]
+    pub fn advise(report: &mut super::Report, cpuinfo: &str) -> anyhow::Result<()> {
+        if is_64_bit(cpuinfo) {
+            report.fact("32-bit program on a 64-bit kernel: the aarch64 build suits it better")?;
+        }
+        if !features(cpuinfo).contains(&("neon", true)) {
+            report.problem(
+                "the kernel reports no NEON, without which inference is many times slower",
+                "use a board with NEON; if this has it, set TRACT_CPU_ARM32_NEON=true",
+            )?;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn features_of_32_bit_arm_are_read_from_either_kernel() {
+        let pi2 = "processor\t: 0\nFeatures\t: half thumb fastmult vfp edsp neon vfpv3 tls vfpv4 \
+                   idiva idivt vfpd32 lpae evtstrm\n";
+        let pi5 = "processor\t: 0\nFeatures\t: fp asimd evtstrm aes crc32 atomics fphp asimdhp \
+                   cpuid asimdrdm lrcpc dcpop asimddp\n";
+        let pi_zero = "processor\t: 0\nFeatures\t: half thumb fastmult vfp edsp java tls\n";
+        let present = |cpuinfo| {
+            let features = arm::features(cpuinfo).into_iter();
+            features.filter(|f| f.1).map(|f| f.0).collect::<Vec<_>>()
+        };
+        assert_eq!(present(pi2), ["neon", "vfpv4"]);
+        assert_eq!(present(pi5), ["neon", "vfpv4", "dotprod", "fp16"]);
+        assert!(present(pi_zero).is_empty() && present("").is_empty());
+        assert!(arm::is_64_bit(pi5) && !arm::is_64_bit(pi2));
+    }
 
     #[test]
     fn cores_are_counted_by_kind() {

@@ -4,5 +4,5 @@
 
 uvcam_start
 classify $colours --camera "$metadata" --frames 1
-expect_refusal "$metadata.*metadata"
+expect_refusal "$metadata (.*): a metadata node.*use the camera's other node"
 uvcam_stop

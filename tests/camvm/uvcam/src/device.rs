@@ -18,6 +18,8 @@ use crate::usbip::{self, Command, Submit};
 pub struct Behaviour {
     /// No more frames a second than this, though the host asked for them.
     pub frames_per_second: Option<u32>,
+    /// Before the first frame of every stream.
+    pub delay: Duration,
     pub stall_after: Option<u64>,
     pub truncate_every: Option<u64>,
 }
@@ -75,7 +77,36 @@ struct State {
     stream: u64,
     /// The bulk transfers that wait for data, the oldest first.
     waiting: VecDeque<u32>,
+    /// The number of the last transfer that came.
+    newest: u32,
+    /// Commands to take back transfers that have not come yet, as (number, victim): the kernel sends all the
+    /// transfers that it has, then all such commands, and new ones of both may arise in between.
+    early: Vec<(u32, u32)>,
     unplugged: bool,
+}
+
+impl State {
+    /// Whether a transfer that just came is not to be carried out; answers the command that said so. An earlier
+    /// answer would make the kernel forget the transfer, and unplug a camera that then carries it out.
+    fn taken_back(&mut self, transfer: u32) -> io::Result<bool> {
+        self.newest = transfer;
+        let Some(place) = self.early.iter().position(|early| early.1 == transfer) else {
+            return Ok(false);
+        };
+        let (number, _) = self.early.remove(place);
+        usbip::unlinked(&mut self.line, number, true)?;
+        Ok(true)
+    }
+
+    fn take_back(&mut self, number: u32, victim: u32) -> io::Result<()> {
+        if victim > self.newest {
+            self.early.push((number, victim));
+            return Ok(());
+        }
+        let place = self.waiting.iter().position(|waiting| *waiting == victim);
+        let done = place.and_then(|place| self.waiting.remove(place)).is_some();
+        usbip::unlinked(&mut self.line, number, done)
+    }
 }
 
 pub struct Device {
@@ -98,6 +129,8 @@ impl Device {
             committed: start,
             stream: 0,
             waiting: VecDeque::new(),
+            newest: 0,
+            early: Vec::new(),
             unplugged: false,
         };
         Self {
@@ -122,15 +155,10 @@ impl Device {
         while let Some(command) = usbip::read_command(commands)? {
             let mut state = self.lock();
             match command {
+                Command::Submit(submit) if state.taken_back(submit.number)? => {}
                 Command::Submit(submit) if submit.endpoint == 0 => control(&mut state, &submit)?,
                 Command::Submit(submit) => state.waiting.push_back(submit.number),
-                Command::Unlink { number, victim } => {
-                    let place = state.waiting.iter().position(|waiting| *waiting == victim);
-                    let done = place
-                        .and_then(|place| state.waiting.remove(place))
-                        .is_some();
-                    usbip::unlinked(&mut state.line, number, done)?;
-                }
+                Command::Unlink { number, victim } => state.take_back(number, victim)?,
             }
             self.changed.notify_all();
         }
@@ -140,6 +168,7 @@ impl Device {
     /// Sends frames whenever the host waits for data, until it pulls the plug or the camera stalls.
     pub fn stream(&self, mut pictures: Pictures, behaviour: Behaviour) -> Result<()> {
         let mut due = Instant::now();
+        let mut last_stream = None;
         for number in 0.. {
             if behaviour.stall_after == Some(number) {
                 eprintln!("uvcam: stalling after {number} frames");
@@ -148,11 +177,14 @@ impl Device {
             let Some((negotiated, stream)) = self.wait_for_host() else {
                 return Ok(());
             };
+            if last_stream.replace(stream) != Some(stream) {
+                thread::sleep(behaviour.delay);
+                due = Instant::now();
+            }
             let frame = pictures.frame(negotiated.format(), negotiated.size(), number)?;
-            let cut = negotiated.format() == Format::Mjpeg
-                && behaviour
-                    .truncate_every
-                    .is_some_and(|every| (number + 1).is_multiple_of(every));
+            let cut = behaviour
+                .truncate_every
+                .is_some_and(|every| (number + 1).is_multiple_of(every));
             let length = if cut { frame.len() / 2 } else { frame.len() };
             self.send_frame(&frame[..length], number, stream)?;
 
@@ -284,6 +316,8 @@ fn stream_control(state: &mut State, request: u8, selector: u8, data: &[u8]) -> 
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
 
     #[test]
@@ -305,6 +339,29 @@ mod tests {
         assert_eq!(probe(1, 1, 500_000), of(1, 1, 666_666));
         assert_eq!(probe(1, 1, 9_000_000), of(1, 1, 2_000_000));
         assert_eq!(Negotiated::from_probe(&[1, 0, 1]), None);
+    }
+
+    #[test]
+    fn a_transfer_is_taken_back_whether_it_came_before_or_after_the_command() {
+        let (line, mut host) = UnixStream::pair().unwrap();
+        let device = Device::new(line);
+        let mut state = device.lock();
+        assert!(!state.taken_back(7).unwrap());
+        state.waiting.push_back(7);
+        state.take_back(8, 7).unwrap();
+        state.take_back(9, 7).unwrap();
+        state.take_back(11, 10).unwrap();
+        assert!(state.taken_back(10).unwrap());
+        drop(state);
+        drop(device);
+        let mut answers = Vec::new();
+        host.read_to_end(&mut answers).unwrap();
+        // Number and status of each: taken back, too late, taken back.
+        let answers: Vec<_> = answers
+            .chunks(48)
+            .map(|answer| (answer[7], answer[20..24] != [0; 4]))
+            .collect();
+        assert_eq!(answers, [(8, true), (9, false), (11, true)]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod usbip;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use std::{process, thread};
 
 use anyhow::Result;
@@ -30,6 +31,10 @@ struct Arguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     fps: Option<u32>,
 
+    /// Let the host wait so long for the first frame of every stream
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    delay: u64,
+
     /// Send no frame after this many
     #[arg(long, value_name = "N")]
     stall_after: Option<u64>,
@@ -38,7 +43,7 @@ struct Arguments {
     #[arg(long)]
     strip_huffman: bool,
 
-    /// Cut every Nth MJPEG frame in half
+    /// Cut every Nth frame in half
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     truncate_every: Option<u64>,
 }
@@ -48,6 +53,7 @@ fn main() -> Result<()> {
     let pictures = Pictures::new(arguments.picture.as_deref(), arguments.strip_huffman)?;
     let behaviour = Behaviour {
         frames_per_second: arguments.fps,
+        delay: Duration::from_secs(arguments.delay),
         stall_after: arguments.stall_after,
         truncate_every: arguments.truncate_every,
     };
