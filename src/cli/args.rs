@@ -149,7 +149,7 @@ pub struct InferArgs {
 
 #[derive(Debug, Args)]
 pub struct ExportArgs {
-    /// Network, as 'models list' names it
+    /// Network: a name of models/zoo or of --definition
     pub network: String,
 
     /// Weights: a .safetensors file or PyTorch checkpoint with timm's tensor names, or
