@@ -43,14 +43,12 @@ fn difference(logits: &[f32], reference: &[f32]) -> f32 {
     let max = reference.iter().copied().fold(f32::MIN, f32::max);
     let min = reference.iter().copied().fold(f32::MAX, f32::min);
     let apart = logits.iter().zip(reference).map(|(a, b)| (a - b).abs());
-    apart.fold(
-        0.0,
-        |worst, d| if d.is_nan() { f32::NAN } else { worst.max(d) },
-    ) / (max - min)
+    // Not `f32::max`, which drops what is not a number.
+    apart.max_by(f32::total_cmp).unwrap() / (max - min)
 }
 
 fn logits(network: &NetworkDef, size: usize, opset: i64, fold_bn: bool) -> Vec<f32> {
-    let graph = zoo::graph(network, size, 1000);
+    let graph = zoo::graph(network, size, 1000).unwrap();
     let mut onnx = Vec::new();
     let export = Export {
         graph: &graph,
@@ -84,7 +82,8 @@ fn each<T: Send>(items: Vec<T>, check: impl Fn(T) + Sync) {
     });
 }
 
-const TOLERANCE: f32 = 2e-4;
+/// Several times what rounding makes of it at worst.
+const TOLERANCE: f32 = 1e-5;
 
 #[test]
 fn every_network_computes_what_its_reference_does() {
@@ -94,10 +93,10 @@ fn every_network_computes_what_its_reference_does() {
     assert_eq!(references.len(), recorded.len());
     // Every network is recorded, or has the same layers as one that is.
     for network in registry.networks() {
-        let graph = zoo::graph(network, 224, 1000);
+        let graph = zoo::graph(network, 224, 1000).unwrap();
         let twin = |reference: &Reference| {
             let other = registry.get(&reference.name).unwrap();
-            other.name == network.name || zoo::graph(other, 224, 1000) == graph
+            other.name == network.name || zoo::graph(other, 224, 1000).unwrap() == graph
         };
         assert!(
             references.iter().any(twin),
@@ -122,7 +121,7 @@ fn parameters_and_multiply_adds_are_those_of_the_reference() {
     let registry = Registry::bundled();
     for reference in references() {
         let network = registry.get(&reference.name).unwrap();
-        let graph = zoo::graph(network, network.size as usize, 1000);
+        let graph = zoo::graph(network, network.size as usize, 1000).unwrap();
         assert_eq!(
             graph.parameters(),
             reference.parameters,

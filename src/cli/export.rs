@@ -9,7 +9,7 @@ use atomicwrites::{AllowOverwrite, AtomicFile};
 use sha2::{Digest, Sha256};
 
 use super::args::{ExportArgs, WeightsSource};
-use crate::model::{ModelCard, Weights as WeightsOrigin};
+use crate::model::{ModelCard, Weights as WeightsOrigin, hex};
 use crate::preprocess::Spec;
 use crate::zoo::{self, Export, FileWeights, NetworkDef, Registry, Weights};
 
@@ -36,7 +36,7 @@ pub fn export(args: &ExportArgs) -> Result<()> {
         .or(args.classes)
         .unwrap_or(IMAGENET_CLASSES);
     let size = args.input_size.unwrap_or(network.size);
-    let graph = zoo::graph(network, size as usize, classes);
+    let graph = zoo::graph(network, size as usize, classes)?;
     weights.check(&graph.tensors())?;
     let labels = labels(args, classes)?;
     let spec = network.preprocessing(size);
@@ -161,10 +161,6 @@ impl Write for Hashed<'_> {
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Writes the card, and the labels, beside the model.

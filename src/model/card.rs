@@ -85,10 +85,7 @@ impl ModelCard {
         let Some(expected) = &self.sha256 else {
             return Ok(());
         };
-        let found: String = Sha256::digest(contents)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let found = hex(&Sha256::digest(contents));
         if found.eq_ignore_ascii_case(expected) {
             return Ok(());
         }
@@ -98,6 +95,11 @@ impl ModelCard {
             found,
         })
     }
+}
+
+/// A digest as cards have it.
+pub fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

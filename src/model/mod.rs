@@ -4,6 +4,6 @@ mod card;
 mod labels;
 mod library;
 
-pub use card::{CardError, ModelCard, Weights};
+pub use card::{CardError, ModelCard, Weights, hex};
 pub use labels::{Labels, LabelsError};
 pub use library::{FindError, Installed, Library};

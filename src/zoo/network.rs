@@ -1,18 +1,36 @@
-//! From a definition to a graph: scaling of depth and width, and the blocks.
-//!
-//! Scaling and layer names follow `timm` and `geffnet`, so that their weights fit.
+//! From a definition to a graph. Layers are named as in `timm` and `geffnet`, so that their weights fit.
+
+mod blocks;
+
+use thiserror::Error;
 
 use super::graph::pad;
-use super::{
-    Activation, BlockDef, BlockKind, Conv, ConvPart, DepthRounding, Graph, Head, NetworkDef, Node,
-    NodeId, Op, ReduceFrom,
-};
+use super::scaling::{round_channels, scale_repeats, split};
+use super::{Activation, Conv, ConvPart, Graph, Head, NetworkDef, Node, NodeId, Op, TensorSpec};
+
+/// Protocol buffers hold at most 2 GiB; this leaves room for all but the weights.
+const MAX_WEIGHT_BYTES: f64 = 2_130_000_000.0;
+
+/// A network that cannot be built from its definition.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum GraphError {
+    #[error("{network}: {layer}: {channels} channels cannot be split among {parts} kernels")]
+    Split {
+        network: String,
+        layer: String,
+        channels: usize,
+        parts: usize,
+    },
+    #[error("{network}: {parameters:.1e} parameters do not fit into an ONNX file of at most 2 GiB")]
+    TooLarge { network: String, parameters: f64 },
+}
 
 /// Builds the graph of a network for square inputs of `size` pixels.
-pub fn graph(definition: &NetworkDef, size: usize, classes: usize) -> Graph {
+pub fn graph(definition: &NetworkDef, size: usize, classes: usize) -> Result<Graph, GraphError> {
     let mut builder = Builder {
         definition,
         nodes: Vec::new(),
+        problem: None,
     };
     let input = builder.add(Op::Input, vec![], 3, size);
     let stem = definition.stem;
@@ -50,42 +68,7 @@ pub fn graph(definition: &NetworkDef, size: usize, classes: usize) -> Graph {
         classes,
         1,
     );
-    Graph {
-        nodes: builder.nodes,
-    }
-}
-
-/// Channels scaled by `width`: rounded half up to a multiple of `divisor`, at least `divisor`, never below 0.9 of the
-/// exact value. (MobileNetV2 reference code, `_make_divisible`.)
-fn round_channels(channels: f64, divisor: usize) -> usize {
-    let step = divisor as f64;
-    let rounded = (((channels + step / 2.0) as usize) / divisor * divisor).max(divisor);
-    if (rounded as f64) < 0.9 * channels {
-        rounded + divisor
-    } else {
-        rounded
-    }
-}
-
-/// Repeats of a stage's blocks scaled together, handed out from the last block to the first.
-fn scale_repeats(blocks: &[BlockDef], depth: f64, rounding: DepthRounding) -> Vec<u32> {
-    let mut left: u32 = blocks.iter().map(|block| block.repeats).sum();
-    let scaled = f64::from(left) * depth;
-    let mut left_scaled = match rounding {
-        DepthRounding::Up => scaled.ceil(),
-        DepthRounding::Nearest => scaled.round_ties_even().max(1.0),
-    };
-    let mut repeats: Vec<u32> = Vec::new();
-    for block in blocks.iter().rev() {
-        let share = (f64::from(block.repeats) / f64::from(left) * left_scaled)
-            .round_ties_even()
-            .max(1.0);
-        repeats.push(share as u32);
-        left -= block.repeats;
-        left_scaled -= share;
-    }
-    repeats.reverse();
-    repeats
+    builder.finish()
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -97,9 +80,99 @@ enum Groups {
 struct Builder<'a> {
     definition: &'a NetworkDef,
     nodes: Vec<Node>,
+    problem: Option<GraphError>,
+}
+
+/// A convolution with batch normalisation after it, and an activation unless it is linear.
+struct Layer<'a> {
+    conv: &'a str,
+    norm: &'a str,
+    outputs: usize,
+    kernels: &'a [u32],
+    stride: usize,
+    groups: Groups,
+    activation: Option<Activation>,
+}
+
+impl<'a> Layer<'a> {
+    fn dense(conv: &'a str, norm: &'a str, outputs: usize, kernels: &'a [u32]) -> Self {
+        Layer {
+            conv,
+            norm,
+            outputs,
+            kernels,
+            stride: 1,
+            groups: Groups::Dense,
+            activation: None,
+        }
+    }
+
+    fn depthwise(
+        conv: &'a str,
+        norm: &'a str,
+        channels: usize,
+        kernels: &'a [u32],
+        stride: usize,
+    ) -> Self {
+        Layer {
+            conv,
+            norm,
+            outputs: channels,
+            kernels,
+            stride,
+            groups: Groups::Depthwise,
+            activation: None,
+        }
+    }
+
+    fn activated(self, activation: Activation) -> Self {
+        Layer {
+            activation: Some(activation),
+            ..self
+        }
+    }
 }
 
 impl Builder<'_> {
+    /// The graph, if it can be built and written.
+    fn finish(self) -> Result<Graph, GraphError> {
+        if let Some(problem) = self.problem {
+            return Err(problem);
+        }
+        let graph = Graph { nodes: self.nodes };
+        let count = |tensor: TensorSpec| tensor.shape.iter().map(|n| *n as f64).product::<f64>();
+        let parameters: f64 = graph.tensors().into_iter().map(count).sum();
+        if parameters * size_of::<f32>() as f64 > MAX_WEIGHT_BYTES {
+            let network = self.definition.name.clone();
+            return Err(GraphError::TooLarge {
+                network,
+                parameters,
+            });
+        }
+        Ok(graph)
+    }
+
+    fn layer(&mut self, block: &str, x: NodeId, layer: Layer) -> NodeId {
+        let Layer {
+            conv,
+            norm,
+            outputs,
+            kernels,
+            stride,
+            groups,
+            activation,
+        } = layer;
+        let x = self.conv(
+            &format!("{block}.{conv}"),
+            x,
+            outputs,
+            kernels,
+            stride,
+            groups,
+        );
+        self.bn_act(&format!("{block}.{norm}"), x, activation)
+    }
+
     fn add(&mut self, op: Op, inputs: Vec<NodeId>, channels: usize, side: usize) -> NodeId {
         self.nodes.push(Node {
             op,
@@ -131,6 +204,18 @@ impl Builder<'_> {
         groups: Groups,
     ) -> NodeId {
         let (inputs, side) = (self.channels(x), self.nodes[x].side);
+        let channels = inputs.min(outputs);
+        let kernels = if channels < kernels.len() {
+            self.problem.get_or_insert_with(|| GraphError::Split {
+                network: self.definition.name.clone(),
+                layer: name.to_owned(),
+                channels,
+                parts: kernels.len(),
+            });
+            &kernels[..1]
+        } else {
+            kernels
+        };
         let mut output_side = 0;
         let parts = split(inputs, kernels.len())
             .zip(split(outputs, kernels.len()))
@@ -204,211 +289,6 @@ impl Builder<'_> {
         self.add(Op::GlobalAveragePool, vec![x], self.channels(x), 1)
     }
 
-    /// Squeeze-excite (Hu et al., 2018): channels weighted by a gate computed from their means.
-    fn squeeze_excite(
-        &mut self,
-        name: &str,
-        x: NodeId,
-        block: &BlockDef,
-        block_inputs: usize,
-    ) -> NodeId {
-        let Some(ratio) = block.squeeze else { return x };
-        let se = self.definition.squeeze_excite;
-        let channels = self.channels(x);
-        let base = if se.reduce_from == ReduceFrom::Input {
-            block_inputs
-        } else {
-            channels
-        };
-        let reduced = round_channels(base as f64 * ratio, se.divisor as usize);
-        let activation = se.activation.unwrap_or(self.block_activation(block));
-        let mut gate = self.pool(x);
-        gate = self.pooled_conv(&format!("{name}.se.conv_reduce"), gate, reduced, true);
-        gate = self.activate(gate, activation);
-        gate = self.pooled_conv(&format!("{name}.se.conv_expand"), gate, channels, true);
-        gate = self.activate(gate, se.gate);
-        self.add(Op::Mul, vec![x, gate], channels, self.nodes[x].side)
-    }
-
-    fn block_activation(&self, block: &BlockDef) -> Activation {
-        block.activation.unwrap_or(self.definition.activation)
-    }
-
-    fn block(&mut self, name: &str, block: &BlockDef, stride: usize, input: NodeId) -> NodeId {
-        let at = |layer: &str| format!("{name}.{layer}");
-        let activation = Some(self.block_activation(block));
-        let inputs = self.channels(input);
-        let outputs = self.scaled(block.channels);
-        let expand_from = block
-            .expand_from
-            .map_or(inputs, |channels| self.scaled(channels));
-        let expanded = expand_from as f64 * block.expansion.unwrap_or(1.0);
-        let expanded = if self.definition.round_expanded {
-            round_channels(expanded, 8)
-        } else {
-            (expanded as usize).max(1)
-        };
-        let one = vec![1];
-        let expand_kernels = block.expand_kernels.as_ref().unwrap_or(&one);
-        let project_kernels = block.project_kernels.as_ref().unwrap_or(&one);
-        let kernels = &block.kernels;
-        let mut skip = stride == 1 && inputs == outputs && !block.noskip;
-        let mut x = input;
-        match block.kind {
-            BlockKind::InvertedResidual => {
-                x = self.conv(
-                    &at("conv_pw"),
-                    x,
-                    expanded,
-                    expand_kernels,
-                    1,
-                    Groups::Dense,
-                );
-                x = self.bn_act(&at("bn1"), x, activation);
-                x = self.conv(
-                    &at("conv_dw"),
-                    x,
-                    expanded,
-                    kernels,
-                    stride,
-                    Groups::Depthwise,
-                );
-                x = self.bn_act(&at("bn2"), x, activation);
-                x = self.squeeze_excite(name, x, block, inputs);
-                x = self.conv(
-                    &at("conv_pwl"),
-                    x,
-                    outputs,
-                    project_kernels,
-                    1,
-                    Groups::Dense,
-                );
-                x = self.bn_act(&at("bn3"), x, None);
-            }
-            BlockKind::DepthwiseSeparable | BlockKind::DepthwiseSeparableAct => {
-                let pointwise = block.kind == BlockKind::DepthwiseSeparableAct;
-                skip &= !pointwise;
-                x = self.conv(
-                    &at("conv_dw"),
-                    x,
-                    inputs,
-                    kernels,
-                    stride,
-                    Groups::Depthwise,
-                );
-                x = self.bn_act(&at("bn1"), x, activation);
-                x = self.squeeze_excite(name, x, block, inputs);
-                x = self.conv(
-                    &at("conv_pw"),
-                    x,
-                    outputs,
-                    project_kernels,
-                    1,
-                    Groups::Dense,
-                );
-                x = self.bn_act(&at("bn2"), x, activation.filter(|_| pointwise));
-            }
-            BlockKind::ConvBnAct => {
-                skip = false;
-                x = self.conv(&at("conv"), x, outputs, kernels, stride, Groups::Dense);
-                x = self.bn_act(&at("bn1"), x, activation);
-            }
-            BlockKind::EdgeResidual => {
-                x = self.strided_expansion(&at("conv_exp"), x, expanded, kernels[0], stride);
-                x = self.bn_act(&at("bn1"), x, activation);
-                x = self.squeeze_excite(name, x, block, inputs);
-                x = self.conv(
-                    &at("conv_pwl"),
-                    x,
-                    outputs,
-                    project_kernels,
-                    1,
-                    Groups::Dense,
-                );
-                x = self.bn_act(&at("bn2"), x, None);
-            }
-            BlockKind::UniversalInvertedBottleneck => {
-                let start = block
-                    .expand_kernels
-                    .as_ref()
-                    .map_or(0, |kernels| kernels[0]);
-                let end = block
-                    .project_kernels
-                    .as_ref()
-                    .map_or(0, |kernels| kernels[0]);
-                // The stride is in the middle; where there is none, at the start, else at the end.
-                let (mut start_stride, mut middle_stride, mut end_stride) = (1, 1, 1);
-                match (kernels[0], start) {
-                    (0, 0) => end_stride = stride,
-                    (0, _) => start_stride = stride,
-                    _ => middle_stride = stride,
-                }
-                if start > 0 {
-                    x = self.conv(
-                        &at("dw_start.conv"),
-                        x,
-                        inputs,
-                        &[start],
-                        start_stride,
-                        Groups::Depthwise,
-                    );
-                    x = self.bn_act(&at("dw_start.bn"), x, None);
-                }
-                x = self.conv(&at("pw_exp.conv"), x, expanded, &one, 1, Groups::Dense);
-                x = self.bn_act(&at("pw_exp.bn"), x, activation);
-                if kernels[0] > 0 {
-                    x = self.conv(
-                        &at("dw_mid.conv"),
-                        x,
-                        expanded,
-                        kernels,
-                        middle_stride,
-                        Groups::Depthwise,
-                    );
-                    x = self.bn_act(&at("dw_mid.bn"), x, activation);
-                }
-                x = self.squeeze_excite(name, x, block, inputs);
-                x = self.conv(&at("pw_proj.conv"), x, outputs, &one, 1, Groups::Dense);
-                x = self.bn_act(&at("pw_proj.bn"), x, None);
-                if end > 0 {
-                    x = self.conv(
-                        &at("dw_end.conv"),
-                        x,
-                        outputs,
-                        &[end],
-                        end_stride,
-                        Groups::Depthwise,
-                    );
-                    x = self.bn_act(&at("dw_end.bn"), x, None);
-                }
-            }
-        }
-        if skip {
-            x = self.add(Op::Add, vec![x, input], outputs, self.nodes[x].side);
-        }
-        x
-    }
-
-    /// The full convolution of an edge residual block. TensorFlow and `geffnet` put the stride on the projection,
-    /// which drops three of four pixels that the expansion computed; with the padding of stride 1, a strided
-    /// expansion gives the others bit for bit.
-    fn strided_expansion(
-        &mut self,
-        name: &str,
-        x: NodeId,
-        outputs: usize,
-        kernel: u32,
-        stride: usize,
-    ) -> NodeId {
-        let side = self.nodes[x].side;
-        let conv = self.conv(name, x, outputs, &[kernel], 1, Groups::Dense);
-        self.nodes[conv].side = side.div_ceil(stride);
-        if let Op::Conv(conv) = &mut self.nodes[conv].op {
-            conv.stride = stride;
-        }
-        conv
-    }
-
     fn head(&mut self, mut x: NodeId) -> NodeId {
         let definition = self.definition;
         let features = definition.head_features as usize;
@@ -437,49 +317,46 @@ impl Builder<'_> {
     }
 }
 
-/// Channels split evenly, the remainder to the first.
-fn split(channels: usize, parts: usize) -> impl Iterator<Item = usize> {
-    let (even, rest) = (channels / parts, channels % parts);
-    (0..parts).map(move |part| if part == 0 { even + rest } else { even })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn channels_round_as_in_the_reference() {
-        let cases = [
-            (24.0 * 1.1, 24),
-            (40.0 * 0.5, 24),
-            (16.0 * 0.5, 8),
-            (1.0, 8),
-            (92.0, 96),
-            (8.0 * 1.4, 16),
-        ];
-        for (exact, rounded) in cases {
-            assert_eq!(round_channels(exact, 8), rounded, "{exact}");
-        }
-        assert_eq!(round_channels(7.5, 1), 8);
-    }
-
-    #[test]
-    fn repeats_are_handed_out_from_the_end() {
-        let stage = |text: &str| -> Vec<BlockDef> {
-            text.split(' ')
-                .map(|block| block.parse().unwrap())
-                .collect()
+    fn what_cannot_be_built_is_an_error() {
+        let base = crate::zoo::Registry::bundled()
+            .get("mnasnet_100")
+            .unwrap()
+            .clone();
+        let with = |stage: &str, width| {
+            let stages = vec![vec![stage.parse().unwrap()]];
+            graph(
+                &NetworkDef {
+                    stages,
+                    width,
+                    divisor: 1,
+                    ..base.clone()
+                },
+                64,
+                10,
+            )
         };
-        let blocks = stage("cn_r1_k1_s1_c8 cn_r3_k1_s1_c8");
-        assert_eq!(scale_repeats(&blocks, 1.0, DepthRounding::Up), [1, 3]);
-        assert_eq!(scale_repeats(&blocks, 1.2, DepthRounding::Up), [1, 4]);
-        assert_eq!(scale_repeats(&blocks, 1.2, DepthRounding::Nearest), [1, 4]);
-        assert_eq!(scale_repeats(&blocks, 1.1, DepthRounding::Nearest), [1, 3]);
-        assert_eq!(scale_repeats(&blocks, 0.01, DepthRounding::Nearest), [1, 1]);
-    }
-
-    #[test]
-    fn channels_split_with_the_remainder_first() {
-        assert_eq!(split(20, 3).collect::<Vec<_>>(), [8, 6, 6]);
+        assert!(with("ir_r1_k3.5.7_s1_e1_c16", 1.0).is_ok());
+        let split = with("ir_r1_k3.5_p1.1.1_s1_e1_c1", 0.01);
+        assert!(
+            matches!(
+                split,
+                Err(GraphError::Split {
+                    channels: 1,
+                    parts: 3,
+                    ..
+                })
+            ),
+            "{split:?}"
+        );
+        let large = with("cn_r1_k31_s1_c65536", 100.0);
+        assert!(
+            matches!(large, Err(GraphError::TooLarge { .. })),
+            "{large:?}"
+        );
     }
 }

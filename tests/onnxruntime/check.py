@@ -18,7 +18,7 @@ import onnxruntime
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "tests/reference"
-TOLERANCE = 2e-4
+TOLERANCE = 1e-5
 MOST_PARAMETERS = 100_000_000
 
 # One network of each kind of block, activation and padding in every operator set, and folded.

@@ -3,12 +3,21 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use safetensors::{Dtype, SafeTensors};
+use safetensors::Dtype;
+use safetensors::tensor::{Metadata, SafeTensors};
 
 use super::{TensorFile, WeightsError};
 use crate::zoo::floats::{self, FloatType};
 
-pub(super) struct SafetensorsFile(Vec<u8>);
+pub(super) struct SafetensorsFile {
+    bytes: Vec<u8>,
+    metadata: Metadata,
+    /// Where the tensors begin in `bytes`.
+    start: usize,
+}
+
+/// The length of the header, before it.
+const HEADER_LEN: usize = size_of::<u64>();
 
 impl SafetensorsFile {
     pub(super) fn open(path: &Path) -> Result<Self, WeightsError> {
@@ -16,31 +25,31 @@ impl SafetensorsFile {
             path: path.to_owned(),
             source,
         })?;
-        SafeTensors::deserialize(&bytes).map_err(|error| WeightsError::Damaged {
-            path: path.to_owned(),
-            problem: format!("not a whole safetensors file ({error}); fetch it again"),
-        })?;
-        Ok(SafetensorsFile(bytes))
-    }
-
-    fn parsed(&self) -> SafeTensors<'_> {
-        SafeTensors::deserialize(&self.0).expect("was parsed when opened")
+        let (len, metadata) =
+            SafeTensors::read_metadata(&bytes).map_err(|error| WeightsError::Damaged {
+                path: path.to_owned(),
+                problem: format!("not a whole safetensors file ({error}); fetch it again"),
+            })?;
+        Ok(SafetensorsFile {
+            bytes,
+            metadata,
+            start: HEADER_LEN + len,
+        })
     }
 }
 
 impl TensorFile for SafetensorsFile {
     fn shapes(&self) -> BTreeMap<String, Vec<usize>> {
-        let tensors = self.parsed();
+        let tensors = self.metadata.tensors();
         tensors
-            .iter()
-            .map(|(name, view)| (name.to_owned(), view.shape().to_vec()))
+            .into_iter()
+            .map(|(name, info)| (name, info.shape.clone()))
             .collect()
     }
 
     fn read(&self, name: &str) -> Result<Vec<f32>, String> {
-        let tensors = self.parsed();
-        let view = tensors.tensor(name).map_err(|error| error.to_string())?;
-        let float = match view.dtype() {
+        let info = self.metadata.info(name).ok_or("is not in the file")?;
+        let float = match info.dtype {
             Dtype::F64 => FloatType::F64,
             Dtype::F32 => FloatType::F32,
             Dtype::F16 => FloatType::F16,
@@ -51,6 +60,11 @@ impl TensorFile for SafetensorsFile {
                 ));
             }
         };
-        Ok(floats::decode(view.data(), float))
+        let (begin, end) = info.data_offsets;
+        let bytes = self
+            .bytes
+            .get(self.start + begin..self.start + end)
+            .ok_or("reaches past the end")?;
+        Ok(floats::decode(bytes, float))
     }
 }
