@@ -130,13 +130,15 @@ impl Graph {
     pub fn multiply_adds(&self) -> u64 {
         let count = |node: &Node| match &node.op {
             Op::Conv(conv) => {
-                let weights = conv
-                    .parts
-                    .iter()
-                    .map(|part| part.weight_shape().iter().product::<usize>());
-                (weights.sum::<usize>() * node.side * node.side) as u64
+                let weights = |part: &ConvPart| {
+                    part.weight_shape()
+                        .map(|n| n as u64)
+                        .iter()
+                        .product::<u64>()
+                };
+                conv.parts.iter().map(weights).sum::<u64>() * (node.side as u64).pow(2)
             }
-            Op::Linear { .. } => (node.channels * self.nodes[node.inputs[0]].channels) as u64,
+            Op::Linear { .. } => node.channels as u64 * self.nodes[node.inputs[0]].channels as u64,
             _ => 0,
         };
         self.nodes.iter().map(count).sum()
