@@ -8,6 +8,7 @@ pub mod cli;
 pub mod compile;
 pub mod daemon;
 pub mod engine;
+pub mod hub;
 pub mod model;
 mod panics;
 pub mod preprocess;

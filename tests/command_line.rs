@@ -376,8 +376,30 @@ fn models_list_is_text_or_json() {
     );
     let json: serde_json::Value =
         serde_json::from_str(&stdout(&run(&["models", "list", "--json"]))).unwrap();
-    assert_eq!(json[0]["name"], "tf_efficientnet_lite0");
-    assert_eq!(json[0]["input_size"], 224);
+    let row = |name: &str| {
+        let rows = json.as_array().unwrap().iter();
+        let mut named = rows.filter(|row| row["name"] == name);
+        named.next().unwrap_or_else(|| panic!("no {name}"))
+    };
+    let bundled = row("tf_efficientnet_lite0");
+    assert_eq!(bundled["input_size"], 224);
+    assert_eq!(bundled["installed"]["file"], MODEL);
+    let b0 = row("efficientnet_b0");
+    assert_eq!(b0["family"], "EfficientNet");
+    assert_eq!(b0["parameters"], 5_288_548);
+    assert_eq!(b0["published"]["top1"], 76.912);
+    assert_eq!(b0["hub"], "timm/efficientnet_b0.ra_in1k");
+    assert!(b0["installed"].is_null());
+    let installed = stdout(&run(&["models", "list", "--installed"]));
+    assert_eq!(installed.lines().count(), 2, "{installed}");
+    let network = stdout(&run(&["models", "show", "efficientnet_b0"]));
+    for part in [
+        "5.29 M",
+        "ir_r2_k3_s2_e6_c24_se0.25",
+        "models pull efficientnet_b0",
+    ] {
+        assert!(network.contains(part), "{part}: {network}");
+    }
 }
 
 #[test]

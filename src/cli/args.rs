@@ -6,6 +6,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgGroup, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use super::models::ModelsArgs;
 use crate::camera::PixelFormat;
 use crate::engine::Threads;
 use crate::zoo;
@@ -60,7 +61,7 @@ impl Cli {
 pub enum Command {
     /// Run a model on a raw tensor, without preprocessing
     Infer(InferArgs),
-    /// List and describe the models on this machine
+    /// List, describe, fetch and install models
     Models(ModelsArgs),
     /// Build a network of the zoo with weights and write it as ONNX, with its card beside it
     Export(ExportArgs),
@@ -202,27 +203,6 @@ pub struct ExportArgs {
 pub enum WeightsSource {
     Synthetic { seed: u64 },
     File(PathBuf),
-}
-
-#[derive(Debug, Args)]
-pub struct ModelsArgs {
-    #[command(subcommand)]
-    pub command: ModelsCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum ModelsCommand {
-    /// List the models in the directories searched
-    List {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Describe one model
-    Show {
-        /// Model by name or file
-        name: String,
-    },
 }
 
 fn log_filter(text: &str) -> Result<String, String> {

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod args;
+mod conversion;
 mod doctor;
 mod export;
 mod infer;
@@ -35,7 +36,7 @@ pub fn main() -> ExitCode {
     start_log(cli.log.as_deref());
     let result = match cli.command {
         Some(Command::Infer(args)) => infer::infer(&args),
-        Some(Command::Models(args)) => models::models(args.command),
+        Some(Command::Models(args)) => models::models(&args),
         Some(Command::Export(args)) => export::export(&args),
         Some(Command::Doctor) => doctor::doctor(),
         None => run::run(&cli.run),
@@ -71,12 +72,13 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
-/// Logs go to stderr; `--log` wins over `RUST_LOG`. The journal adds times of its own.
+/// Logs go to stderr; `--log` wins over `RUST_LOG`. The journal adds times of its own. What one library logs beside
+/// returning it as an error is left out.
 fn start_log(filter: Option<&str>) {
     let filter = filter
         .map(str::to_owned)
         .or_else(|| std::env::var("RUST_LOG").ok())
-        .unwrap_or_else(|| "warn,edge_classify=info".to_owned());
+        .unwrap_or_else(|| "warn,rustls_platform_verifier=off,edge_classify=info".to_owned());
     let mut builder = env_logger::Builder::new();
     builder.parse_filters(&filter);
     builder.format(|out, record| {

@@ -99,13 +99,18 @@ impl Library {
             directories
                 .extend(std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()));
         }
+        directories.extend(Self::user_directory());
+        directories.push(PathBuf::from("/var/lib/edge-classify/models"));
+        Library { directories }
+    }
+
+    /// The models of the user who runs the program.
+    pub fn user_directory() -> Option<PathBuf> {
         let data_home = std::env::var_os("XDG_DATA_HOME")
             .filter(|home| !home.is_empty())
             .map(PathBuf::from)
             .or_else(|| std::env::home_dir().map(|home| home.join(".local/share")));
-        directories.extend(data_home.map(|home| home.join("edge-classify/models")));
-        directories.push(PathBuf::from("/var/lib/edge-classify/models"));
-        Library { directories }
+        data_home.map(|home| home.join("edge-classify/models"))
     }
 
     pub fn directories(&self) -> &[PathBuf] {

@@ -1,9 +1,13 @@
-//! Models as files: the card that describes one, its labels, and where installed ones are found.
+//! Models as files: the card that describes one, its labels, how they are installed and found.
 
 mod card;
 mod labels;
 mod library;
+mod new_file;
+mod package;
 
 pub use card::{CardError, ModelCard, Weights, hex};
 pub use labels::{Labels, LabelsError};
 pub use library::{FindError, Installed, Library};
+pub use new_file::NewFile;
+pub use package::{Package, PackageError};

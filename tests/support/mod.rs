@@ -1,6 +1,8 @@
 //! What the integration tests share. They run from the repository's root, as Cargo arranges.
 #![allow(dead_code)] // each test file uses a part
 
+pub mod server;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -20,6 +22,27 @@ pub fn program() -> Command {
 
 pub fn run(arguments: &[&str]) -> Output {
     program().args(arguments).output().unwrap()
+}
+
+/// The same command, but no file that it writes can become longer: writing fails as it does on a full disk.
+pub fn with_file_limit(command: &Command, bytes: usize) -> Command {
+    // The shell's limit is in blocks of 1024 bytes; without the trap, passing it is a signal.
+    let script = format!(
+        "trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"",
+        bytes / 1024
+    );
+    let mut limited = Command::new("bash");
+    limited
+        .args(["-c", &script])
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (key, value) in command.get_envs() {
+        match value {
+            Some(value) => limited.env(key, value),
+            None => limited.env_remove(key),
+        };
+    }
+    limited
 }
 
 pub fn stdout(output: &Output) -> String {

@@ -1,0 +1,149 @@
+//! Options of `models`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::hub::Hub;
+use crate::preprocess::{ColorOrder, Interpolation};
+
+#[derive(Debug, Args)]
+pub struct ModelsArgs {
+    #[command(subcommand)]
+    pub command: ModelsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ModelsCommand {
+    /// List the models on this machine and the networks of the zoo
+    List(ListArgs),
+    /// Describe a model or a network
+    Show {
+        /// Model by name or file, or network by name
+        name: String,
+    },
+    /// Fetch trained weights from the Hugging Face hub and install the model
+    Pull(PullArgs),
+    /// Install an ONNX classifier made elsewhere
+    Import(ImportArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Only the models on this machine
+    #[arg(long)]
+    pub installed: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  edge-classify models pull mobilenetv3_100\n  edge-classify models pull tf_efficientnet_b0.ns_jft_in1k\n  edge-classify models pull me/my-mobilenetv3@v2 --name birds\n\nA private repository needs a token in HF_TOKEN. HTTPS_PROXY and NO_PROXY are heeded."
+)]
+pub struct PullArgs {
+    /// Network of the zoo, a name of timm's, or a repository; after '@', a branch, tag or commit
+    #[arg(value_name = "NAME[@REV]")]
+    pub model: String,
+
+    /// Name to install it under [default: the network's or the repository's]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+
+    /// Directory to install it in [default: ~/.local/share/edge-classify/models]
+    #[arg(long, value_name = "DIR")]
+    pub into: Option<PathBuf>,
+
+    /// Address of the hub [default: $HF_ENDPOINT, or https://huggingface.co]
+    #[arg(long, value_name = "URL")]
+    pub hub: Option<String>,
+
+    /// Install weights that hold NaN or infinity
+    #[arg(long)]
+    pub allow_nan: bool,
+}
+
+impl PullArgs {
+    /// The hub's address, asked for or of the environment.
+    pub fn address(&self) -> String {
+        let environment = || {
+            std::env::var("HF_ENDPOINT")
+                .ok()
+                .filter(|url| !url.is_empty())
+        };
+        let given = self.hub.clone().or_else(environment);
+        given.unwrap_or_else(|| Hub::HUGGING_FACE.to_owned())
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Preprocessing is taken from the card beside the file, or from the file's metadata if edge-classify made it, or\nfrom the network of --like; the options change it.\n\nExample:\n  edge-classify models import birds.onnx --name birds --labels birds.txt --like mobilenetv3_100"
+)]
+pub struct ImportArgs {
+    /// The ONNX file
+    #[arg(value_name = "FILE.onnx")]
+    pub file: PathBuf,
+
+    /// Name to install it under [default: the file's]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+
+    /// Labels, one a line in index order [default: ImageNet's, for 1000 classes]
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<PathBuf>,
+
+    /// Directory to install it in [default: ~/.local/share/edge-classify/models]
+    #[arg(long, value_name = "DIR")]
+    pub into: Option<PathBuf>,
+
+    /// Network of the zoo whose preprocessing it shares
+    #[arg(long, value_name = "NETWORK")]
+    pub like: Option<String>,
+
+    /// Side of the square input in pixels [default: the file's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub input_size: Option<u32>,
+
+    /// Length of the shorter side before the crop
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub resize: Option<u32>,
+
+    /// bicubic or bilinear
+    #[arg(long, value_name = "FILTER", value_parser = interpolation)]
+    pub interpolation: Option<Interpolation>,
+
+    /// Order of the channels: rgb or bgr
+    #[arg(long, value_name = "ORDER", value_parser = color)]
+    pub color: Option<ColorOrder>,
+
+    /// Subtracted from each channel, in 8-bit levels
+    #[arg(long, value_name = "R,G,B", value_delimiter = ',', num_args = 3)]
+    pub mean: Option<Vec<f32>>,
+
+    /// Divides each channel, in 8-bit levels
+    #[arg(long, value_name = "R,G,B", value_delimiter = ',', num_args = 3)]
+    pub std: Option<Vec<f32>>,
+
+    /// Licence of the model, for the card
+    #[arg(long, value_name = "NAME", default_value = "unknown")]
+    pub licence: String,
+}
+
+fn interpolation(text: &str) -> Result<Interpolation, String> {
+    match text {
+        "bicubic" => Ok(Interpolation::Bicubic),
+        "bilinear" => Ok(Interpolation::Bilinear),
+        _ => Err("expected bicubic or bilinear".to_owned()),
+    }
+}
+
+fn color(text: &str) -> Result<ColorOrder, String> {
+    match text {
+        "rgb" => Ok(ColorOrder::Rgb),
+        "bgr" => Ok(ColorOrder::Bgr),
+        _ => Err("expected rgb or bgr".to_owned()),
+    }
+}

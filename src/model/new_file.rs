@@ -1,0 +1,93 @@
+//! A file that takes its name once it is whole.
+
+use std::ffi::OsStr;
+use std::fs::{File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
+
+use super::hex;
+
+/// Written under a temporary name in the directory where it will be; removed unless [`NewFile::keep`] is reached.
+pub struct NewFile {
+    temporary: NamedTempFile,
+    directory: PathBuf,
+    digest: Sha256,
+}
+
+impl NewFile {
+    pub fn create(directory: &Path) -> io::Result<Self> {
+        let temporary = tempfile::Builder::new()
+            .prefix(".new-")
+            // For others to read, too, as far as the umask lets them.
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(directory)?;
+        Ok(NewFile {
+            temporary,
+            directory: directory.to_owned(),
+            digest: Sha256::new(),
+        })
+    }
+
+    /// SHA-256 of what has been written, in hexadecimal.
+    pub fn sha256(&self) -> String {
+        hex(&self.digest.clone().finalize())
+    }
+
+    /// Puts the contents on the disk, still under the temporary name.
+    pub fn sync(&self) -> io::Result<()> {
+        self.temporary.as_file().sync_all()
+    }
+
+    /// Gives the file its name, replacing what had it.
+    pub fn keep(self, name: &OsStr) -> io::Result<()> {
+        self.sync()?;
+        self.temporary.persist(self.directory.join(name))?;
+        // The name, too, must outlast a power cut.
+        File::open(&self.directory)?.sync_all()
+    }
+}
+
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.temporary.as_file_mut().write(bytes)?;
+        self.digest.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.temporary.as_file_mut().flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn appears_whole_or_not_at_all() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("model.onnx");
+        std::fs::write(&path, "old").unwrap();
+        let entries = || std::fs::read_dir(directory.path()).unwrap().count();
+
+        let mut abandoned = NewFile::create(directory.path()).unwrap();
+        abandoned.write_all(b"half").unwrap();
+        assert_eq!(entries(), 2);
+        drop(abandoned);
+        assert_eq!(entries(), 1);
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+
+        let mut file = NewFile::create(directory.path()).unwrap();
+        file.write_all(b"abc").unwrap();
+        assert!(file.sha256().starts_with("ba7816bf"));
+        file.keep(OsStr::new("model.onnx")).unwrap();
+        assert_eq!(entries(), 1);
+        assert_eq!(std::fs::read(&path).unwrap(), b"abc");
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o600, 0o600);
+    }
+}
