@@ -248,7 +248,7 @@ fn damaged_models_are_refused() {
         );
         assert!(output.stdout.is_empty());
     };
-    refused(b"", "does not contain a graph");
+    refused(b"", "no network in it");
     refused(b"not an ONNX file at all", "not an ONNX model");
     refused(&whole[..whole.len() / 2], "not an ONNX model");
     let card = std::fs::read_to_string("models/tf_efficientnet_lite0.toml").unwrap();

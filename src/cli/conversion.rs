@@ -5,7 +5,7 @@ use std::io::Write;
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-use crate::model::{Package, Weights as WeightsOrigin, hex};
+use crate::model::{Package, Weights as WeightsOrigin, hex, metadata};
 use crate::preprocess::Spec;
 use crate::zoo::{self, Export, ExportError, Graph, NetworkDef, Weights};
 
@@ -73,31 +73,17 @@ impl<'a> Conversion<'a> {
     }
 
     fn metadata(&self) -> Vec<(String, String)> {
-        let spec = &self.preprocess;
-        let list = |values: &[f32]| {
-            let values: Vec<_> = values.iter().map(f32::to_string).collect();
-            values.join(" ")
-        };
-        let lower = |value: &dyn std::fmt::Debug| format!("{value:?}").to_lowercase();
         let mut properties = vec![
-            ("name", self.network.name.clone()),
-            ("family", self.network.family.clone()),
-            ("weights", self.source.clone()),
-            ("preprocess.size", spec.size.to_string()),
-            ("preprocess.resize", spec.resize.to_string()),
-            ("preprocess.crop", lower(&spec.crop)),
-            ("preprocess.interpolation", lower(&spec.interpolation)),
-            ("preprocess.color", lower(&spec.color)),
-            ("preprocess.mean", list(&spec.mean)),
-            ("preprocess.std", list(&spec.std)),
+            ("name".to_owned(), self.network.name.clone()),
+            ("family".to_owned(), self.network.family.clone()),
+            ("weights".to_owned(), self.source.clone()),
         ];
+        properties.extend(metadata::properties(&self.preprocess));
         if let Some(labels) = &self.labels {
-            properties.push(("labels.sha256", hex(&Sha256::digest(labels))));
+            let sha256 = hex(&Sha256::digest(labels));
+            properties.push(("labels.sha256".to_owned(), sha256));
         }
         properties
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), value))
-            .collect()
     }
 }
 

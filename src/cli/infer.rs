@@ -9,10 +9,9 @@ use npyz::{NpyFile, Order, WriterBuilder};
 
 use super::args::InferArgs;
 use crate::daemon;
-use crate::model::Library;
 
 pub fn infer(args: &InferArgs) -> Result<()> {
-    let installed = Library::from_environment().find(&args.model)?;
+    let installed = super::find_model(&args.model)?;
     let mut session = daemon::load_session(&installed, args.threads)?;
     let (height, width) = session.input_size();
     let tensor = read(&args.tensor, [1, 3, height as u64, width as u64])

@@ -11,9 +11,13 @@ mod run;
 use std::io::Write;
 use std::process::ExitCode;
 
+use anyhow::{Result, anyhow};
 use clap::error::ErrorKind;
 
 use args::{Cli, Command};
+
+use crate::model::{FindError, Installed, Library};
+use crate::zoo::Registry;
 
 /// Exit status of a run that failed, and of a command line that made no sense.
 const FAILURE: u8 = 1;
@@ -50,6 +54,22 @@ pub fn main() -> ExitCode {
             ExitCode::from(FAILURE)
         }
     }
+}
+
+/// Looks a model up; one that is not here, but could be, comes with the way to get it.
+fn find_model(name: &str) -> Result<Installed> {
+    Library::from_environment().find(name).map_err(|error| {
+        let known = matches!(error, FindError::Unknown { .. }).then(|| {
+            Registry::bundled()
+                .get(name)
+                .is_ok_and(|network| network.timm.is_some())
+        });
+        let advice = match known {
+            Some(true) => format!("\nit can be fetched: edge-classify models pull {name}"),
+            _ => String::new(),
+        };
+        anyhow!("{error}{advice}")
+    })
 }
 
 /// An error and its causes, but for those that the text before ends with already.

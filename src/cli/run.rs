@@ -7,7 +7,6 @@ use anyhow::{Context, Result, bail};
 use super::args::{OutputFormat, RunArgs};
 use crate::camera::{CameraOptions, Files, LiveCamera, Source, TestPicture};
 use crate::daemon::{self, Classifier, Limits, Outcome, Selection, Stop};
-use crate::model::Library;
 use crate::sinks::{JsonLines, Sink, Text};
 
 pub fn run(args: &RunArgs) -> Result<()> {
@@ -15,7 +14,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
     let stop = Stop::default();
     stop.on_signals().context("cannot handle signals")?;
     let name = args.model.as_deref().expect("clap requires it");
-    let installed = Library::from_environment().find(name)?;
+    let installed = super::find_model(name)?;
     let model = daemon::load(&installed, args.labels.as_deref(), args.threads)?;
     let size = model.spec.size;
     let selection = Selection {

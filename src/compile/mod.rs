@@ -1,5 +1,7 @@
 //! From an ONNX file to what the engine runs.
 
 mod onnx;
+mod standalone;
 
-pub use onnx::{OnnxError, load};
+pub use onnx::{OnnxError, load, parse};
+pub use standalone::{StandaloneError, standalone};

@@ -1,21 +1,29 @@
 //! ONNX to a decluttered, typed graph with fixed shapes.
 
+use prost::Message;
 use thiserror::Error;
 use tract_core::internal::DimLike;
+use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::infer::Factoid;
 
+use super::standalone;
 use crate::panics;
 
 #[derive(Debug, Error)]
 pub enum OnnxError {
     #[error("not an ONNX model that can be read: {0}")]
     Parse(String),
+    #[error(
+        "its weights are in another file, '{0}'; put all in one, and the model among the installed ones, with \
+         edge-classify models import"
+    )]
+    External(String),
     #[error("needs one input, a picture as N x 3 x H x W; this model has {0}")]
     Input(String),
     #[error(
-        "the input is {height} x {width} pixels, but the model card says {size} x {size}; \
-         correct preprocess.size in the card"
+        "the input is {height} x {width} pixels, but {size} x {size} is asked for; correct preprocess.size in the \
+         model card"
     )]
     SizeMismatch {
         height: usize,
@@ -31,6 +39,16 @@ pub enum OnnxError {
 /// Side of the square input that is assumed when neither the model nor a card says.
 const DEFAULT_SIZE: usize = 224;
 
+/// Parses an ONNX file.
+pub fn parse(onnx: &[u8]) -> Result<ModelProto, OnnxError> {
+    let model = ModelProto::decode(onnx).map_err(|e| OnnxError::Parse(e.to_string()))?;
+    match model.graph {
+        Some(_) => Ok(model),
+        // Every field may be absent from any message, so that quite other bytes can pass for one.
+        None => Err(OnnxError::Parse("there is no network in it".to_owned())),
+    }
+}
+
 /// Reads an ONNX classifier. A free batch dimension becomes 1; free height and width become
 /// `size`, which must otherwise agree with the model's own.
 pub fn load(onnx: &[u8], size: Option<usize>) -> Result<TypedModel, OnnxError> {
@@ -38,10 +56,15 @@ pub fn load(onnx: &[u8], size: Option<usize>) -> Result<TypedModel, OnnxError> {
     panics::guard(|| load_unguarded(onnx, size), OnnxError::Analyse)
 }
 
-fn load_unguarded(mut onnx: &[u8], size: Option<usize>) -> Result<TypedModel, OnnxError> {
+fn load_unguarded(onnx: &[u8], size: Option<usize>) -> Result<TypedModel, OnnxError> {
+    let proto = parse(onnx)?;
+    if let Some(location) = standalone::first_external(&proto) {
+        return Err(OnnxError::External(location.to_owned()));
+    }
     let mut model = tract_onnx::onnx()
-        .model_for_read(&mut onnx)
+        .model_for_proto_model(&proto)
         .map_err(|e| OnnxError::Parse(chain(&e)))?;
+    drop(proto);
     let fact = match model.input_outlets() {
         Ok([_]) => model
             .input_fact(0)

@@ -3,6 +3,7 @@
 mod card;
 mod labels;
 mod library;
+pub mod metadata;
 mod new_file;
 mod package;
 

@@ -120,16 +120,16 @@ pub struct ImportArgs {
     pub color: Option<ColorOrder>,
 
     /// Subtracted from each channel, in 8-bit levels
-    #[arg(long, value_name = "R,G,B", value_delimiter = ',', num_args = 3)]
-    pub mean: Option<Vec<f32>>,
+    #[arg(long, value_name = "R,G,B", value_parser = channels)]
+    pub mean: Option<[f32; 3]>,
 
     /// Divides each channel, in 8-bit levels
-    #[arg(long, value_name = "R,G,B", value_delimiter = ',', num_args = 3)]
-    pub std: Option<Vec<f32>>,
+    #[arg(long, value_name = "R,G,B", value_parser = channels)]
+    pub std: Option<[f32; 3]>,
 
     /// Licence of the model, for the card
-    #[arg(long, value_name = "NAME", default_value = "unknown")]
-    pub licence: String,
+    #[arg(long, value_name = "NAME")]
+    pub licence: Option<String>,
 }
 
 fn interpolation(text: &str) -> Result<Interpolation, String> {
@@ -146,4 +146,10 @@ fn color(text: &str) -> Result<ColorOrder, String> {
         "bgr" => Ok(ColorOrder::Bgr),
         _ => Err("expected rgb or bgr".to_owned()),
     }
+}
+
+fn channels(text: &str) -> Result<[f32; 3], String> {
+    let values: Result<Vec<f32>, _> = text.split(',').map(|value| value.trim().parse()).collect();
+    let values = values.ok().and_then(|values| values.try_into().ok());
+    values.ok_or_else(|| "expected three numbers, separated by commas".to_owned())
 }
