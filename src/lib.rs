@@ -13,4 +13,5 @@ pub mod model;
 mod panics;
 pub mod preprocess;
 pub mod sinks;
+pub mod validate;
 pub mod zoo;

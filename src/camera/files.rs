@@ -96,8 +96,8 @@ fn expand(pattern: &str) -> Result<Vec<PathBuf>, FilesError> {
     }
 }
 
-/// The pictures below a directory, and the directories there that cannot be read.
-fn pictures_below(directory: &Path) -> impl Iterator<Item = PathBuf> {
+/// The pictures below a directory, sorted, and the directories there that cannot be read.
+pub fn pictures_below(directory: &Path) -> impl Iterator<Item = PathBuf> {
     let is_picture = |path: &Path| {
         let extension = path.extension().and_then(OsStr::to_str);
         extension.is_some_and(|e| EXTENSIONS.iter().any(|known| e.eq_ignore_ascii_case(known)))

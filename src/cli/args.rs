@@ -7,6 +7,7 @@ use clap::parser::ValueSource;
 use clap::{ArgGroup, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::models::ModelsArgs;
+use super::validate::ValidateArgs;
 use crate::camera::PixelFormat;
 use crate::engine::Threads;
 use crate::zoo;
@@ -65,6 +66,8 @@ pub enum Command {
     Models(ModelsArgs),
     /// Build a network of the zoo with weights and write it as ONNX, with its card beside it
     Export(ExportArgs),
+    /// Measure precision on labelled pictures, or compare two models
+    Validate(ValidateArgs),
     /// Check this machine: processor, cameras, permissions, models, temperature
     Doctor,
 }

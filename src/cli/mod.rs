@@ -7,6 +7,7 @@ mod export;
 mod infer;
 mod models;
 mod run;
+mod validate;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -42,6 +43,7 @@ pub fn main() -> ExitCode {
         Some(Command::Infer(args)) => infer::infer(&args),
         Some(Command::Models(args)) => models::models(&args),
         Some(Command::Export(args)) => export::export(&args),
+        Some(Command::Validate(args)) => validate::validate(&args),
         Some(Command::Doctor) => doctor::doctor(),
         None => run::run(&cli.run),
     };

@@ -54,6 +54,19 @@ impl Labels {
         Labels((0..classes).map(|i| format!("class {i}")).collect())
     }
 
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// In index order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
     /// # Panics
     /// If `index` is not a class of the model the labels were made for.
     pub fn get(&self, index: usize) -> &str {
