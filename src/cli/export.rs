@@ -39,8 +39,7 @@ pub fn export(args: &ExportArgs) -> Result<()> {
     let graph = zoo::graph(network, size as usize, classes)?;
     weights.check(&graph.tensors())?;
     let labels = labels(args, classes)?;
-    let spec = network.preprocessing(size);
-    spec.validate().with_context(|| network.name.clone())?;
+    let spec = preprocessing(args, network, size)?;
     let export = Export {
         graph: &graph,
         weights: &weights,
@@ -62,6 +61,22 @@ pub fn export(args: &ExportArgs) -> Result<()> {
         card.display()
     );
     Ok(())
+}
+
+/// The network's own preprocessing, but for what the command line says.
+fn preprocessing(args: &ExportArgs, network: &NetworkDef, size: u32) -> Result<Spec> {
+    let mut spec = network.preprocessing(size);
+    if let Some(crop_pct) = args.crop_pct {
+        spec.resize = Spec::resize_for(size, crop_pct);
+    }
+    if let Some(preprocessing) = args.preprocessing {
+        spec.pipeline = preprocessing.into();
+    }
+    if let Some(interpolation) = args.interpolation {
+        spec.interpolation = interpolation.into();
+    }
+    spec.validate().with_context(|| network.name.clone())?;
+    Ok(spec)
 }
 
 fn weights(args: &ExportArgs) -> Result<Weights> {
@@ -110,6 +125,7 @@ fn metadata(
         ("weights", weights.source()),
         ("preprocess.size", spec.size.to_string()),
         ("preprocess.resize", spec.resize.to_string()),
+        ("preprocess.pipeline", lower(&spec.pipeline)),
         ("preprocess.crop", lower(&spec.crop)),
         ("preprocess.interpolation", lower(&spec.interpolation)),
         ("preprocess.color", lower(&spec.color)),

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::args::ModelsCommand;
 use crate::model::{FindError, Installed, Library};
+use crate::preprocess::{Pipeline, Spec};
 
 pub fn models(command: ModelsCommand) -> Result<()> {
     let library = Library::from_environment();
@@ -94,24 +95,28 @@ fn show(model: &Installed) -> Result<()> {
         "labels",
         labels.map_or_else(|| "none".to_owned(), |path| path.display().to_string()),
     )?;
-    let spec = &card.preprocess;
-    row(
-        "preprocessing",
-        format!(
-            "{:?}, shorter side to {} ({:?}), {:?} crop {}x{}, mean {:?}, std {:?}",
-            spec.color,
-            spec.resize,
-            spec.interpolation,
-            spec.crop,
-            spec.size,
-            spec.size,
-            spec.mean,
-            spec.std
-        ),
-    )?;
+    row("preprocessing", preprocessing(&card.preprocess))?;
     if let Some(weights) = &card.weights {
         row("weights", weights.source.clone())?;
         row("licence", weights.licence.clone())?;
     }
     Ok(())
+}
+
+fn preprocessing(spec: &Spec) -> String {
+    let size = format!("{0}x{0}", spec.size);
+    let steps = match spec.pipeline {
+        Pipeline::Torch => format!(
+            "torch: shorter side to {} ({:?}), {:?} crop {size}",
+            spec.resize, spec.interpolation, spec.crop
+        ),
+        Pipeline::Tf => format!(
+            "tf: {:?} crop in proportion, to {size} ({:?})",
+            spec.crop, spec.interpolation
+        ),
+    };
+    format!(
+        "{steps}; {:?}, mean {:?}, std {:?}",
+        spec.color, spec.mean, spec.std
+    )
 }
