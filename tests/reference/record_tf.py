@@ -2,8 +2,9 @@
 """Record what TensorFlow's evaluation preprocessing makes of pictures, for the `tf` pipeline.
 
 Reference: `preprocess_for_eval` of EfficientNet in tensorflow/tpu, which timm runs with its --tf-preprocessing. Here it
-is timm's own TfPreprocessTransform, with TensorFlow's own operations. Only the decoding is replaced: Pillow decodes, and
-the transform gets the pixels as PNG, which it cuts after decoding. So this records crop and resize, not a JPEG decoder.
+is timm's own TfPreprocessTransform, with TensorFlow's own operations. Only the decoding is replaced: Pillow decodes,
+and the transform gets the pixels as PNG, which it cuts after decoding. So this records crop and resize, not a JPEG
+decoder.
 
     pip install -r requirements-tf.txt
     pip install --no-deps timm==1.0.31      # one file of it; all it depends on is not needed
