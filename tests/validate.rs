@@ -73,16 +73,10 @@ fn report(output: &Output) -> Value {
 }
 
 /// Pictures whose class is the likeliest, and among the five likeliest, by the program's main job.
-fn expected(data: &Path) -> (u64, u64) {
+fn expected(data: &Path, more: &[&str]) -> (u64, u64) {
     let photographs = photographs();
-    let output = run(&[
-        "--model",
-        MODEL,
-        "--source",
-        data.to_str().unwrap(),
-        "--top-k",
-        "5",
-    ]);
+    let data = data.to_str().unwrap();
+    let output = run(&[&["--model", MODEL, "--source", data, "--top-k", "5"], more].concat());
     let (mut first, mut among) = (0, 0);
     for record in records(&output) {
         let name = record["source"]
@@ -108,7 +102,7 @@ fn expected(data: &Path) -> (u64, u64) {
 fn every_layout_gives_the_precision_of_the_main_job() {
     let root = tempfile::tempdir().unwrap();
     let (folders, flat) = (folders(root.path()), flat(root.path()));
-    let (first, among) = expected(&flat);
+    let (first, among) = expected(&flat, &[]);
     assert!(
         first > 10 && among > first && among < COUNT as u64,
         "{first}, {among}"
@@ -146,6 +140,10 @@ fn every_layout_gives_the_precision_of_the_main_job() {
                 && high > report["prec@1"]["percent"].as_f64()
         );
     }
+    let tensorflow = ["--preprocessing", "tf"];
+    let report = report(&validate(&folders, &["--json", "--preprocessing", "tf"]));
+    let right = ["prec@1", "prec@5"].map(|at| report[at]["right"].as_u64().unwrap());
+    assert_eq!((right[0], right[1]), expected(&flat, &tensorflow));
 }
 
 #[test]
@@ -274,7 +272,7 @@ fn two_models_are_compared() {
         right(0) - right(1),
         only("only_first_right") - only("only_second_right")
     );
-    assert_eq!(right(0) as u64, expected(&data).0);
+    assert_eq!(right(0) as u64, expected(&data, &[]).0);
 
     let output = validate(&data, &["--compare", "tests/data/colours.onnx"]);
     assert_eq!(output.status.code(), Some(1));

@@ -10,6 +10,7 @@ use super::models::ModelsArgs;
 use super::validate::ValidateArgs;
 use crate::camera::PixelFormat;
 use crate::engine::Threads;
+use crate::preprocess::{Interpolation, Pipeline};
 use crate::zoo;
 
 /// Classify camera frames or pictures with a mobile-efficient network.
@@ -112,6 +113,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", default_value = "1", value_parser = threads)]
     pub threads: Threads,
 
+    /// Preprocessing pipeline, instead of the model's own
+    #[arg(long, value_enum)]
+    pub preprocessing: Option<Preprocessing>,
+
     /// Labels, one a line in index order, instead of the model's own
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
@@ -131,6 +136,38 @@ pub enum OutputFormat {
     Text,
     /// A JSON object a line
     Jsonl,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Preprocessing {
+    /// The shorter side resized, antialiased, then cropped: torchvision's with Pillow
+    Torch,
+    /// Cropped in proportion, then resized: EfficientNet's in TensorFlow
+    Tf,
+}
+
+impl From<Preprocessing> for Pipeline {
+    fn from(preprocessing: Preprocessing) -> Self {
+        match preprocessing {
+            Preprocessing::Torch => Pipeline::Torch,
+            Preprocessing::Tf => Pipeline::Tf,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Filter {
+    Bicubic,
+    Bilinear,
+}
+
+impl From<Filter> for Interpolation {
+    fn from(filter: Filter) -> Self {
+        match filter {
+            Filter::Bicubic => Interpolation::Bicubic,
+            Filter::Bilinear => Interpolation::Bilinear,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -172,6 +209,19 @@ pub struct ExportArgs {
     /// Side of the square input in pixels [default: the network's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub input_size: Option<u32>,
+
+    /// Preprocessing pipeline for the card [default: torch]
+    #[arg(long, value_enum)]
+    pub preprocessing: Option<Preprocessing>,
+
+    /// Resampling filter for the card, as the weights were trained or evaluated with [default: the network's]
+    #[arg(long, value_enum)]
+    pub interpolation: Option<Filter>,
+
+    /// Part of the resized picture's shorter side that the crop keeps, for the card, above 0 to 1 [default: the
+    /// network's]
+    #[arg(long, value_name = "P", value_parser = crop_pct)]
+    pub crop_pct: Option<f64>,
 
     /// Number of classes, for synthetic weights [default: 1000; others say it themselves]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
@@ -262,6 +312,14 @@ fn probability(text: &str) -> Result<f32, String> {
     value.ok_or_else(|| "expected a number from 0 to 1".to_owned())
 }
 
+fn crop_pct(text: &str) -> Result<f64, String> {
+    let value = text
+        .parse()
+        .ok()
+        .filter(|&value| value > 0.0 && value <= 1.0);
+    value.ok_or_else(|| "expected a number above 0, at most 1".to_owned())
+}
+
 fn threads(text: &str) -> Result<Threads, String> {
     let threads = text.parse().ok().and_then(Threads::new);
     threads.ok_or_else(|| format!("expected a number from 1 to {}", Threads::MAX))
@@ -318,6 +376,7 @@ mod tests {
             "--camera-size 640",
             "--camera-size 0x480",
             "--camera-format H264",
+            "--preprocessing TF",
             "--log vebose",
             "--log edge_classify=",
         ] {
@@ -325,6 +384,10 @@ mod tests {
                 parse(&format!("--model m --camera test {bad}")).is_err(),
                 "{bad}"
             );
+        }
+        for bad in ["--crop-pct 0", "--crop-pct 1.01", "--interpolation area"] {
+            let line = format!("export n --weights synthetic -o n.onnx {bad}");
+            assert!(parse(&line).is_err(), "{bad}");
         }
         let cli = parse("--model m --camera test --camera-size 640x480 --camera-format mjpg");
         assert!(parse("--model m --camera test --log warn,edge_classify=debug").is_ok());

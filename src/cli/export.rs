@@ -8,7 +8,8 @@ use anyhow::{Context, Result, bail};
 use super::args::{ExportArgs, WeightsSource};
 use super::conversion::{Conversion, IMAGENET_CLASSES, IMAGENET_LABELS};
 use crate::model::Labels;
-use crate::zoo::{FileWeights, Registry, Weights};
+use crate::preprocess::Spec;
+use crate::zoo::{FileWeights, NetworkDef, Registry, Weights};
 
 pub fn export(args: &ExportArgs) -> Result<()> {
     let registry = match &args.definition {
@@ -37,7 +38,7 @@ pub fn export(args: &ExportArgs) -> Result<()> {
         source: weights.source(),
         licence: args.licence.clone(),
         classes,
-        preprocess: network.preprocessing(size),
+        preprocess: preprocessing(args, network, size),
         labels: labels(args, classes)?,
         opset: args.opset,
         fold_bn: args.fold_bn,
@@ -56,6 +57,21 @@ pub fn export(args: &ExportArgs) -> Result<()> {
         card.display()
     );
     Ok(())
+}
+
+/// The network's own preprocessing, but for what the command line says.
+fn preprocessing(args: &ExportArgs, network: &NetworkDef, size: u32) -> Spec {
+    let mut spec = network.preprocessing(size);
+    if let Some(crop_pct) = args.crop_pct {
+        spec.resize = Spec::resize_for(size, crop_pct);
+    }
+    if let Some(preprocessing) = args.preprocessing {
+        spec.pipeline = preprocessing.into();
+    }
+    if let Some(interpolation) = args.interpolation {
+        spec.interpolation = interpolation.into();
+    }
+    spec
 }
 
 fn weights(args: &ExportArgs) -> Result<Weights> {

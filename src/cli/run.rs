@@ -15,7 +15,10 @@ pub fn run(args: &RunArgs) -> Result<()> {
     stop.on_signals().context("cannot handle signals")?;
     let name = args.model.as_deref().expect("clap requires it");
     let installed = super::find_model(name)?;
-    let model = daemon::load(&installed, args.labels.as_deref(), args.threads)?;
+    let mut model = daemon::load(&installed, args.labels.as_deref(), args.threads)?;
+    if let Some(preprocessing) = args.preprocessing {
+        model.spec.pipeline = preprocessing.into();
+    }
     let size = model.spec.size;
     let selection = Selection {
         top_k: args.top_k,

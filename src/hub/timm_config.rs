@@ -80,8 +80,8 @@ impl TimmConfig {
         };
         let spec = Spec {
             size,
-            // Rounded down, as timm does.
-            resize: (f64::from(size) / crop) as u32,
+            resize: Spec::resize_for(size, crop),
+            pipeline: network.pipeline,
             crop: Crop::Centre,
             interpolation,
             color: ColorOrder::Rgb,

@@ -168,6 +168,11 @@ mod tests {
                 says: "tiny.toml",
             },
             Case {
+                from: "resize = 36",
+                to: "resize = 36\npipeline = 'TF'",
+                says: "`torch` or `tf`",
+            },
+            Case {
                 from: "mean = [0.0, 0.0, 0.0]",
                 to: "mean = [0.0]",
                 says: "mean",

@@ -2,8 +2,10 @@
 
 mod decode;
 mod spec;
+mod tf_resize;
+mod torch_resize;
 mod transform;
 
 pub use decode::{DecodeError, decode_bytes, decode_file};
-pub use spec::{ColorOrder, Crop, Interpolation, Spec, SpecError};
+pub use spec::{ColorOrder, Crop, Interpolation, Pipeline, Spec, SpecError};
 pub use transform::{Transform, TransformError};

@@ -3,15 +3,18 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// The evaluation transform of one network: shorter side to `resize`, centre crop of `size`,
+/// The evaluation transform of one network: resize and centre crop to `size` as the pipeline has it,
 /// then `(level - mean) / std` for each channel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
     /// Side of the square input in pixels.
     pub size: u32,
-    /// Length of the shorter side after resizing, in pixels.
+    /// Length of the shorter side after resizing, in pixels. Always given, though [`Pipeline::Tf`] makes no use of it,
+    /// so that the pipeline can be changed for a run.
     pub resize: u32,
+    #[serde(default)]
+    pub pipeline: Pipeline,
     #[serde(default)]
     pub crop: Crop,
     #[serde(default)]
@@ -32,11 +35,24 @@ pub enum Crop {
     Centre,
 }
 
-/// Resampling filter; both are antialiased, as Pillow's are.
+/// The steps from a picture to the network's square input, of 8-bit levels.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pipeline {
+    /// The shorter side to `resize`, antialiased, then a crop of `size`: torchvision's `Resize` and `CenterCrop` with
+    /// Pillow.
+    #[default]
+    Torch,
+    /// A crop of `size / (size + 32)` of the shorter side, then to `size`, not antialiased: the evaluation
+    /// preprocessing of EfficientNet in TensorFlow.
+    Tf,
+}
+
+/// Resampling filter. `Torch` stretches it to antialias, as Pillow does; `Tf` does not.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Interpolation {
-    /// Cubic convolution with a = -0.5 (Keys, 1981; Catmull-Rom).
+    /// Cubic convolution (Keys, 1981), with a = -0.5 (Catmull-Rom) in `Torch` and a = -0.75 in `Tf`.
     #[default]
     Bicubic,
     /// Triangle filter.
@@ -76,14 +92,20 @@ impl Spec {
     pub fn imagenet(size: u32) -> Self {
         Spec {
             size,
-            // The customary crop of 0.875, rounded down as the reference evaluation code does.
-            resize: (f64::from(size) / 0.875) as u32,
+            // The customary crop.
+            resize: Spec::resize_for(size, 0.875),
+            pipeline: Pipeline::Torch,
             crop: Crop::Centre,
             interpolation: Interpolation::Bicubic,
             color: ColorOrder::Rgb,
             mean: [0.485, 0.456, 0.406].map(|m| m * 255.0),
             std: [0.229, 0.224, 0.225].map(|s| s * 255.0),
         }
+    }
+
+    /// The `resize` whose crop of `size` keeps the part `crop_pct` of each side, rounded down as timm does.
+    pub fn resize_for(size: u32, crop_pct: f64) -> u32 {
+        (f64::from(size) / crop_pct) as u32
     }
 
     pub fn validate(&self) -> Result<(), SpecError> {

@@ -1,12 +1,11 @@
-//! The evaluation transform: antialiased resize of the shorter side, centre crop, normalise.
+//! The evaluation transform: resize and crop as the pipeline has it, then normalise.
 
-use fast_image_resize::images::{TypedImage, TypedImageRef};
-use fast_image_resize::pixels::U8x3;
-use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use image::RgbImage;
 use thiserror::Error;
 
-use super::{ColorOrder, Interpolation, Spec};
+use super::tf_resize::TfResize;
+use super::torch_resize::TorchResize;
+use super::{ColorOrder, Pipeline, Spec};
 
 #[derive(Debug, Error)]
 pub enum TransformError {
@@ -28,53 +27,46 @@ pub struct Transform {
     spec: Spec,
     /// `(level - mean) / std` for each output channel.
     levels: Box<[[f32; 256]; 3]>,
-    resizer: Resizer,
-    /// The picture after the horizontal pass, then after both.
-    narrowed: Vec<u8>,
-    resized: Vec<u8>,
+    resize: Resize,
 }
 
-/// A run of resized pixels along one axis: where the crop lies, and which part of the resized
-/// picture has to be computed to get it.
-#[derive(Debug, PartialEq)]
-struct Axis {
-    /// First and one-past-last resized pixel to compute.
-    start: u32,
-    end: u32,
-    /// Offset of the crop within them.
-    offset: u32,
-    /// Source pixels for each resized pixel.
-    scale: f64,
+enum Resize {
+    Torch(TorchResize),
+    Tf(TfResize),
 }
 
-impl Axis {
-    /// The crop's pixels and as many neighbours as keep the filter from seeing the cut.
-    fn centred(source: u32, resized: u32, crop: u32) -> Self {
-        let scale = f64::from(source) / f64::from(resized);
-        // The widest filter (bicubic) reaches 2 resized pixels when shrinking, 2 source pixels
-        // when enlarging; one more absorbs rounding.
-        let margin = (2.0 * (1.0 / scale).max(1.0)).ceil() as u32 + 1;
-        // Half to even is what Python's round() does in the reference.
-        let left = (f64::from(resized - crop) / 2.0).round_ties_even() as u32;
-        let start = left.saturating_sub(margin);
-        Axis {
-            start,
-            end: (left + crop + margin).min(resized),
-            offset: left - start,
-            scale,
+/// The rows of a resized and cropped picture, which may lie within a larger one.
+pub(super) struct Rows<'a> {
+    /// RGB from the crop's first row on, in 8-bit levels.
+    pixels: &'a [u8],
+    /// Bytes from one row to the next.
+    stride: usize,
+    /// First byte of the crop in each row.
+    left: usize,
+    /// Side of the crop in pixels.
+    size: usize,
+}
+
+impl<'a> Rows<'a> {
+    pub fn new(pixels: &'a [u8], stride: usize, left: usize, size: u32) -> Self {
+        let size = size as usize;
+        Rows {
+            pixels,
+            stride,
+            left,
+            size,
         }
     }
 
-    fn len(&self) -> u32 {
-        self.end - self.start
+    /// Each row's `3 x size` bytes.
+    fn iter(&self) -> impl Iterator<Item = &'a [u8]> {
+        let columns = self.left..self.left + 3 * self.size;
+        let rows = self.pixels.chunks_exact(self.stride).take(self.size);
+        rows.map(move |row| &row[columns.clone()])
     }
 
-    fn source_start(&self) -> f64 {
-        f64::from(self.start) * self.scale
-    }
-
-    fn source_len(&self) -> f64 {
-        f64::from(self.len()) * self.scale
+    pub fn to_vec(&self) -> Vec<u8> {
+        self.iter().flatten().copied().collect()
     }
 }
 
@@ -87,12 +79,14 @@ impl Transform {
                 *value = (level as f32 - spec.mean[channel]) / spec.std[channel];
             }
         }
+        let resize = match spec.pipeline {
+            Pipeline::Torch => Resize::Torch(TorchResize::new()),
+            Pipeline::Tf => Resize::Tf(TfResize::new(spec.interpolation, spec.size)),
+        };
         Transform {
             spec,
             levels,
-            resizer: Resizer::new(),
-            narrowed: Vec::new(),
-            resized: Vec::new(),
+            resize,
         }
     }
 
@@ -107,10 +101,8 @@ impl Transform {
     /// If `tensor` has another length.
     pub fn run(&mut self, picture: &RgbImage, tensor: &mut [f32]) -> Result<(), TransformError> {
         assert_eq!(tensor.len(), self.tensor_len(), "tensor length");
-        let (x, y) = self.resize(picture)?;
+        let rows = resize(&mut self.resize, &self.spec, picture)?;
         let size = self.spec.size as usize;
-        let stride = x.len() as usize * 3;
-        let rows = self.resized.chunks_exact(stride);
         let (first, rest) = tensor.split_at_mut(size * size);
         let (second, third) = rest.split_at_mut(size * size);
         let [c0, c1, c2] = match self.spec.color {
@@ -121,8 +113,8 @@ impl Transform {
             .chunks_exact_mut(size)
             .zip(second.chunks_exact_mut(size))
             .zip(third.chunks_exact_mut(size));
-        for (row, ((p0, p1), p2)) in rows.skip(y.offset as usize).zip(planes) {
-            let pixels = row[x.offset as usize * 3..].chunks_exact(3);
+        for (row, ((p0, p1), p2)) in rows.iter().zip(planes) {
+            let pixels = row.chunks_exact(3);
             for (((pixel, v0), v1), v2) in pixels.zip(p0).zip(p1).zip(p2) {
                 *v0 = self.levels[0][usize::from(pixel[c0])];
                 *v1 = self.levels[1][usize::from(pixel[c1])];
@@ -134,86 +126,24 @@ impl Transform {
 
     /// The resized and cropped picture, before normalisation.
     pub fn crop(&mut self, picture: &RgbImage) -> Result<RgbImage, TransformError> {
-        let (x, y) = self.resize(picture)?;
+        let pixels = resize(&mut self.resize, &self.spec, picture)?.to_vec();
         let size = self.spec.size;
-        let stride = x.len() as usize * 3;
-        let pixels = &self.resized;
-        Ok(RgbImage::from_fn(size, size, |column, row| {
-            let at = (row + y.offset) as usize * stride + (column + x.offset) as usize * 3;
-            image::Rgb([pixels[at], pixels[at + 1], pixels[at + 2]])
-        }))
-    }
-
-    /// Computes into `self.resized` the part of the resized picture that the crop needs.
-    fn resize(&mut self, picture: &RgbImage) -> Result<(Axis, Axis), TransformError> {
-        let (width, height) = picture.dimensions();
-        if width == 0 || height == 0 {
-            return Err(TransformError::Empty);
-        }
-        let (new_width, new_height) = resized_dimensions(width, height, self.spec.resize)
-            .ok_or(TransformError::Elongated { width, height })?;
-        let x = Axis::centred(width, new_width, self.spec.size);
-        let y = Axis::centred(height, new_height, self.spec.size);
-        let filter = match self.spec.interpolation {
-            Interpolation::Bicubic => FilterType::CatmullRom,
-            Interpolation::Bilinear => FilterType::Bilinear,
-        };
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
-        let failed = |message: String| TransformError::Resize {
-            width,
-            height,
-            message,
-        };
-        // Pillow goes along the rows first and rounds to 8 bits in between. Left to itself, the
-        // resizer takes the cheaper order, and overshoot is clipped elsewhere. Its untyped
-        // interface would build every pixel type's code for the one we use.
-        let first_row = y.source_start() as u32;
-        let last_row = ((y.source_start() + y.source_len()).ceil() as u32).min(height);
-        let rows = last_row - first_row;
-        self.narrowed
-            .resize(x.len() as usize * rows as usize * 3, 0);
-        self.resized
-            .resize(x.len() as usize * y.len() as usize * 3, 0);
-        let source = TypedImageRef::<U8x3>::from_buffer(width, height, picture.as_raw())
-            .map_err(|e| failed(e.to_string()))?;
-        let mut narrowed = TypedImage::<U8x3>::from_buffer(x.len(), rows, &mut self.narrowed)
-            .map_err(|e| failed(e.to_string()))?;
-        let mut resized = TypedImage::<U8x3>::from_buffer(x.len(), y.len(), &mut self.resized)
-            .map_err(|e| failed(e.to_string()))?;
-        // Rounding must not carry a box past the picture's edge.
-        let (left, top) = (x.source_start(), y.source_start() - f64::from(first_row));
-        let across = options.crop(
-            left,
-            f64::from(first_row),
-            x.source_len().min(f64::from(width) - left),
-            f64::from(rows),
-        );
-        let down = options.crop(
-            0.0,
-            top,
-            f64::from(x.len()),
-            y.source_len().min(f64::from(rows) - top),
-        );
-        self.resizer
-            .resize_typed(&source, &mut narrowed, &across)
-            .and_then(|()| self.resizer.resize_typed(&narrowed, &mut resized, &down))
-            .map_err(|e| failed(e.to_string()))?;
-        Ok((x, y))
+        Ok(RgbImage::from_raw(size, size, pixels).expect("as many rows as columns"))
     }
 }
 
-/// Width and height once the shorter side is `side`; the longer one is rounded down, as
-/// torchvision's `Resize` does. `None` if it would be absurdly long.
-fn resized_dimensions(width: u32, height: u32, side: u32) -> Option<(u32, u32)> {
-    const LONGEST: f64 = 1e6;
-    let longer = |long: u32, short: u32| {
-        let exact = f64::from(side) * f64::from(long) / f64::from(short);
-        (exact <= LONGEST).then_some(exact as u32)
-    };
-    if width <= height {
-        Some((side, longer(height, width)?))
-    } else {
-        Some((longer(width, height)?, side))
+/// The resized and cropped picture.
+fn resize<'a>(
+    resize: &'a mut Resize,
+    spec: &Spec,
+    picture: &RgbImage,
+) -> Result<Rows<'a>, TransformError> {
+    if picture.width() == 0 || picture.height() == 0 {
+        return Err(TransformError::Empty);
+    }
+    match resize {
+        Resize::Torch(torch) => torch.run(spec, picture),
+        Resize::Tf(tf) => Ok(tf.run(picture)),
     }
 }
 
@@ -228,93 +158,6 @@ mod tests {
             resize,
             ..Spec::imagenet(size)
         }
-    }
-
-    #[test]
-    fn longer_side_is_rounded_down() {
-        assert_eq!(resized_dimensions(500, 375, 256), Some((341, 256)));
-        assert_eq!(resized_dimensions(375, 500, 256), Some((256, 341)));
-        assert_eq!(resized_dimensions(10, 10, 256), Some((256, 256)));
-        assert_eq!(resized_dimensions(30_000, 1, 256), None);
-    }
-
-    #[test]
-    fn crop_offsets_round_half_to_even() {
-        // (341 - 224) / 2 = 58.5 and (343 - 224) / 2 = 59.5
-        assert_eq!(
-            {
-                let a = Axis::centred(500, 341, 224);
-                a.start + a.offset
-            },
-            58
-        );
-        assert_eq!(
-            {
-                let a = Axis::centred(500, 343, 224);
-                a.start + a.offset
-            },
-            60
-        );
-    }
-
-    /// Computing only the crop's neighbourhood gives the pixels of a full resize.
-    #[test]
-    fn partial_resize_equals_full_resize() {
-        let picture = RgbImage::from_fn(411, 173, |x, y| {
-            Rgb([
-                (x * 7 % 256) as u8,
-                (y * 5 % 256) as u8,
-                ((x * y) % 256) as u8,
-            ])
-        });
-        for (size, resize) in [(64, 73), (64, 120), (160, 400), (224, 256)] {
-            for interpolation in [Interpolation::Bicubic, Interpolation::Bilinear] {
-                let crop = Transform::new(Spec {
-                    interpolation,
-                    ..spec(size, resize)
-                })
-                .crop(&picture)
-                .unwrap();
-                let (width, height) = resized_dimensions(411, 173, resize).unwrap();
-                let full = Transform::new(Spec {
-                    interpolation,
-                    ..spec(resize, resize)
-                });
-                let full = full_resize(full, &picture, width, height);
-                let left = (f64::from(width - size) / 2.0).round_ties_even() as u32;
-                let top = (f64::from(height - size) / 2.0).round_ties_even() as u32;
-                for (x, y, pixel) in crop.enumerate_pixels() {
-                    let expected = full.get_pixel(left + x, top + y);
-                    let off = (0..3).map(|c| pixel.0[c].abs_diff(expected.0[c])).max();
-                    assert!(
-                        off <= Some(1),
-                        "{size}/{resize} at {x},{y}: {pixel:?} {expected:?}"
-                    );
-                }
-            }
-        }
-    }
-
-    fn full_resize(transform: Transform, picture: &RgbImage, width: u32, height: u32) -> RgbImage {
-        let filter = match transform.spec.interpolation {
-            Interpolation::Bicubic => FilterType::CatmullRom,
-            Interpolation::Bilinear => FilterType::Bilinear,
-        };
-        let (w, h) = picture.dimensions();
-        let source = TypedImageRef::<U8x3>::from_buffer(w, h, picture.as_raw()).unwrap();
-        let (mut across, mut full) = (RgbImage::new(width, h), RgbImage::new(width, height));
-        let mut narrowed = TypedImage::<U8x3>::from_buffer(width, h, &mut across).unwrap();
-        let mut view = TypedImage::<U8x3>::from_buffer(width, height, &mut full).unwrap();
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
-        let mut resizer = Resizer::new();
-        resizer
-            .resize_typed(&source, &mut narrowed, &options)
-            .unwrap();
-        resizer
-            .resize_typed(&narrowed, &mut view, &options)
-            .unwrap();
-        drop(view);
-        full
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{Activation, BlockDef};
-use crate::preprocess::{ColorOrder, Crop, Interpolation, Spec};
+use crate::preprocess::{ColorOrder, Crop, Interpolation, Pipeline, Spec};
 
 /// A network as it is defined, before scaling.
 #[derive(Debug, Clone, PartialEq)]
@@ -147,7 +147,8 @@ impl NetworkDef {
     pub fn preprocessing(&self, size: u32) -> Spec {
         Spec {
             size,
-            resize: (f64::from(size) / self.crop) as u32,
+            resize: Spec::resize_for(size, self.crop),
+            pipeline: Pipeline::Torch,
             crop: Crop::Centre,
             interpolation: self.interpolation,
             color: ColorOrder::Rgb,

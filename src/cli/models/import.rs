@@ -94,7 +94,7 @@ fn preprocessing(args: &ImportArgs, said: Option<Spec>, session: &Session) -> Re
         if !complete {
             log::warn!(
                 "nothing says how pictures are prepared; assuming ImageNet's mean and deviation and a crop of 0.875 \
-                 (--like, --mean, --std, --resize, --interpolation, --color)"
+                 (--like, --mean, --std, --resize, --preprocessing, --interpolation, --color)"
             );
         }
         Spec::imagenet(size)
@@ -108,7 +108,10 @@ fn preprocessing(args: &ImportArgs, said: Option<Spec>, session: &Session) -> Re
         spec.resize = resize;
     }
     if let Some(interpolation) = args.interpolation {
-        spec.interpolation = interpolation;
+        spec.interpolation = interpolation.into();
+    }
+    if let Some(preprocessing) = args.preprocessing {
+        spec.pipeline = preprocessing.into();
     }
     if let Some(color) = args.color {
         spec.color = color;

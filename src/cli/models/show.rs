@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use anyhow::Result;
 
 use crate::model::{FindError, Installed, Library};
+use crate::preprocess::{Pipeline, Spec};
 use crate::zoo::{self, NetworkDef, Registry};
 
 pub fn show(name: &str) -> Result<()> {
@@ -57,26 +58,30 @@ fn show_model(model: &Installed, rows: &mut Rows) -> Result<()> {
     let labels = model.labels_file();
     let labels = labels.map_or_else(|| "none".to_owned(), |path| path.display().to_string());
     rows.row("labels", labels)?;
-    let spec = &card.preprocess;
-    rows.row(
-        "preprocessing",
-        format_args!(
-            "{:?}, shorter side to {} ({:?}), {:?} crop {}x{}, mean {:?}, std {:?}",
-            spec.color,
-            spec.resize,
-            spec.interpolation,
-            spec.crop,
-            spec.size,
-            spec.size,
-            spec.mean,
-            spec.std
-        ),
-    )?;
+    rows.row("preprocessing", preprocessing(&card.preprocess))?;
     if let Some(weights) = &card.weights {
         rows.row("weights", &weights.source)?;
         rows.row("licence", &weights.licence)?;
     }
     Ok(())
+}
+
+fn preprocessing(spec: &Spec) -> String {
+    let size = format!("{0}x{0}", spec.size);
+    let steps = match spec.pipeline {
+        Pipeline::Torch => format!(
+            "torch: shorter side to {} ({:?}), {:?} crop {size}",
+            spec.resize, spec.interpolation, spec.crop
+        ),
+        Pipeline::Tf => format!(
+            "tf: {:?} crop in proportion, to {size} ({:?})",
+            spec.crop, spec.interpolation
+        ),
+    };
+    format!(
+        "{steps}; {:?}, mean {:?}, std {:?}",
+        spec.color, spec.mean, spec.std
+    )
 }
 
 fn show_network(network: &NetworkDef, rows: &mut Rows) -> Result<()> {

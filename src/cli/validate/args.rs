@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::cli::args::Preprocessing;
 use crate::validate::Shard;
 
 #[derive(Debug, Args)]
@@ -40,6 +41,10 @@ pub struct ValidateRunArgs {
     /// Labels, one a line in index order, instead of the model's own
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
+
+    /// Preprocessing pipeline, instead of the model's own
+    #[arg(long, value_enum)]
+    pub preprocessing: Option<Preprocessing>,
 
     /// Threads, each with the model for itself [default: the processor's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]

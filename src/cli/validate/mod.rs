@@ -42,8 +42,14 @@ impl<'a> Candidate<'a> {
         let installed = find_model(name)?;
         let labels_file = args.labels.as_deref();
         let LoadedModel {
-            name, spec, labels, ..
+            name,
+            mut spec,
+            labels,
+            ..
         } = load(&installed, labels_file)?;
+        if let Some(preprocessing) = args.preprocessing {
+            spec.pipeline = preprocessing.into();
+        }
         let file = &installed.file;
         let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
         Ok(Candidate {
