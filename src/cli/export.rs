@@ -1,13 +1,15 @@
 //! `export`: a network of the zoo with weights to an ONNX file and its card.
 
+mod files;
+
 use std::fs;
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use atomicwrites::{AllowOverwrite, AtomicFile};
 use sha2::{Digest, Sha256};
 
+use self::files::Files;
 use super::args::{ExportArgs, WeightsSource};
 use crate::model::{ModelCard, Weights as WeightsOrigin, hex};
 use crate::preprocess::Spec;
@@ -39,6 +41,8 @@ pub fn export(args: &ExportArgs) -> Result<()> {
     let graph = zoo::graph(network, size as usize, classes)?;
     weights.check(&graph.tensors())?;
     let labels = labels(args, classes)?;
+    let files = Files::beside(&args.output, labels.is_some());
+    files.check(&inputs(args))?;
     let spec = network.preprocessing(size);
     spec.validate().with_context(|| network.name.clone())?;
     let export = Export {
@@ -49,8 +53,11 @@ pub fn export(args: &ExportArgs) -> Result<()> {
         name: &network.name,
         metadata: metadata(network, &spec, labels.as_deref(), &weights),
     };
-    let sha256 = write_model(&export, &args.output)?;
-    let card = write_card(args, network, spec, &weights, labels.as_deref(), sha256)?;
+    files.write(
+        |out| Ok(export.write(out)?),
+        labels.as_deref(),
+        |sha256| card(args, &files, network, spec, &weights, sha256),
+    )?;
     let megabytes = fs::metadata(&args.output)?.len() as f64 / 1e6;
     let mut out = io::stderr();
     let _ = writeln!(
@@ -59,9 +66,22 @@ pub fn export(args: &ExportArgs) -> Result<()> {
         args.output.display(),
         graph.parameters() as f64 / 1e6,
         graph.multiply_adds() as f64 / 1e6,
-        card.display()
+        files.card.display()
     );
     Ok(())
+}
+
+/// Files that the export reads.
+fn inputs(args: &ExportArgs) -> Vec<&Path> {
+    let weights = match &args.weights {
+        WeightsSource::Synthetic { .. } => None,
+        WeightsSource::File(path) => Some(path.as_path()),
+    };
+    weights
+        .into_iter()
+        .chain(args.names.as_deref())
+        .chain(args.definition.as_deref())
+        .collect()
 }
 
 fn weights(args: &ExportArgs) -> Result<Weights> {
@@ -125,83 +145,28 @@ fn metadata(
         .collect()
 }
 
-/// Writes the model, whole or not at all, and returns its SHA-256.
-fn write_model(export: &Export, path: &Path) -> Result<String> {
-    let mut digest = Sha256::new();
-    let written = AtomicFile::new(path, AllowOverwrite).write(|file| {
-        let mut out = BufWriter::new(Hashed {
-            out: file,
-            digest: &mut digest,
-        });
-        export.write(&mut out)
-    });
-    match written {
-        Ok(()) => Ok(hex(&digest.finalize())),
-        Err(atomicwrites::Error::User(error)) => {
-            Err(error).with_context(|| path.display().to_string())
-        }
-        Err(atomicwrites::Error::Internal(error)) => {
-            Err(error).with_context(|| format!("{}: cannot be written", path.display()))
-        }
-    }
-}
-
-struct Hashed<'a> {
-    out: &'a mut fs::File,
-    digest: &'a mut Sha256,
-}
-
-impl Write for Hashed<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.out.write(bytes)?;
-        self.digest.update(&bytes[..written]);
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
-}
-
-/// Writes the card, and the labels, beside the model.
-fn write_card(
+/// The card's text.
+fn card(
     args: &ExportArgs,
+    files: &Files,
     network: &NetworkDef,
     spec: Spec,
     weights: &Weights,
-    labels: Option<&str>,
     sha256: String,
-) -> Result<PathBuf> {
-    let path = args.output.with_extension("toml");
-    let stem = args
-        .output
-        .file_stem()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let labels_file = labels.map(|_| PathBuf::from(format!("{stem}.labels.txt")));
-    if let (Some(file), Some(labels)) = (&labels_file, labels) {
-        write_text(&args.output.with_file_name(file), labels)?;
-    }
+) -> Result<String> {
+    let name = |path: &Path| path.file_name().unwrap_or_default().into();
+    let stem = files.model.file_stem().unwrap_or_default();
     let card = ModelCard {
-        name: stem,
+        name: stem.to_string_lossy().into_owned(),
         description: format!("{} ({})", network.name, network.family),
-        file: args.output.file_name().unwrap_or_default().into(),
+        file: name(&files.model),
         sha256: Some(sha256),
-        labels: labels_file,
+        labels: files.labels.as_deref().map(name),
         preprocess: spec,
         weights: Some(WeightsOrigin {
             source: weights.source(),
             licence: args.licence.clone(),
         }),
     };
-    write_text(&path, &toml::to_string_pretty(&card)?)?;
-    Ok(path)
-}
-
-fn write_text(path: &Path, text: &str) -> Result<()> {
-    AtomicFile::new(path, AllowOverwrite)
-        .write(|file| file.write_all(text.as_bytes()))
-        .map_err(io::Error::from)
-        .with_context(|| format!("{}: cannot be written", path.display()))
+    Ok(toml::to_string_pretty(&card)?)
 }
