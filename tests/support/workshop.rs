@@ -32,7 +32,7 @@ impl Workshop {
         self.directory.path().join(name)
     }
 
-    /// An export of `network` to out/NETWORK.onnx, in 2 GB of address space. One that hangs is ended.
+    /// An export of `network` to out/NETWORK.onnx, in 500 MB of address space. One that hangs is ended.
     pub fn command(&self, limits: &str, network: &str, weights: &str, options: &[&str]) -> Command {
         let mut command = Command::new("bash");
         command
@@ -48,7 +48,7 @@ impl Workshop {
     }
 
     pub fn export(&self, network: &str, weights: &str, options: &[&str]) -> Output {
-        self.command("ulimit -v 2000000;", network, weights, options)
+        self.command("ulimit -v 500000;", network, weights, options)
             .output()
             .unwrap()
     }

@@ -304,6 +304,7 @@ fn underflow() -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn named(pickle: &[u8]) -> Vec<String> {
         let globals = globals(&mut &pickle[..]).unwrap();
@@ -406,5 +407,17 @@ mod tests {
         }
         let endless = b"N".repeat(MAX_OPCODES + 1);
         assert!(globals(&mut &endless[..]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(pickle in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = globals(&mut &pickle[..]);
+        }
+
+        #[test]
+        fn no_opcodes_panic(pickle in "[NKh}()l2tRbqsu0.e\u{1}]{0,80}") {
+            let _ = globals(&mut pickle.as_bytes());
+        }
     }
 }
