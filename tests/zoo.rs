@@ -137,6 +137,29 @@ fn parameters_and_multiply_adds_are_those_of_the_reference() {
     }
 }
 
+#[test]
+fn published_costs_stand_at_the_right_networks() {
+    let registry = Registry::bundled();
+    let mut published = 0;
+    for network in registry.networks() {
+        let Some(cost) = network.published_cost else {
+            continue;
+        };
+        published += 1;
+        let graph = zoo::graph(network, network.size as usize, 1000).unwrap();
+        // Papers round, and count multiply-adds in ways of their own.
+        let near = |count: u64, millions: f64, tolerance: f64| {
+            (count as f64 / 1e6 / millions - 1.0).abs() < tolerance
+        };
+        let name = &network.name;
+        assert!(near(graph.parameters(), cost.parameters, 0.01), "{name}");
+        if let Some(millions) = cost.multiply_adds {
+            assert!(near(graph.multiply_adds(), millions, 0.05), "{name}");
+        }
+    }
+    assert_eq!(published, 18);
+}
+
 /// One of each kind of block, head, activation and padding.
 const VARIED: [&str; 6] = [
     "mobilenetv1_100",

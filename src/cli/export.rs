@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use super::args::{ExportArgs, WeightsSource};
 use super::conversion::{Conversion, IMAGENET_CLASSES, IMAGENET_LABELS};
-use crate::model::Labels;
+use crate::model::{Labels, Package};
 use crate::preprocess::Spec;
 use crate::zoo::{FileWeights, NetworkDef, Registry, Weights};
 
@@ -24,6 +24,7 @@ pub fn export(args: &ExportArgs) -> Result<()> {
     {
         bail!("{}: expected a name ending in .onnx", args.output.display());
     }
+    check_places(args)?;
     let weights = weights(args)?;
     let classes = weights
         .classes()
@@ -56,6 +57,38 @@ pub fn export(args: &ExportArgs) -> Result<()> {
         built.summary(),
         card.display()
     );
+    Ok(())
+}
+
+/// Refuses an output where none of our files may go: on a directory, or on what is read for the export.
+fn check_places(args: &ExportArgs) -> Result<()> {
+    let weights = match &args.weights {
+        WeightsSource::Synthetic { .. } => None,
+        WeightsSource::File(path) => Some(path),
+    };
+    // Labels are written as they are read.
+    let others = [&args.names, &args.definition];
+    let inputs: Vec<_> = others.into_iter().flatten().chain(weights).collect();
+    for path in Package::paths_beside(&args.output) {
+        if path.is_dir() {
+            bail!(
+                "{}: is a directory; give the output another name",
+                path.display()
+            );
+        }
+        let Ok(place) = path.canonicalize() else {
+            continue;
+        };
+        for input in &inputs {
+            if input.canonicalize().is_ok_and(|input| input == place) {
+                bail!(
+                    "{}: the export reads it, and would overwrite it with {}; give the output another name",
+                    input.display(),
+                    path.display()
+                );
+            }
+        }
+    }
     Ok(())
 }
 

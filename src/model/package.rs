@@ -4,10 +4,11 @@ use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::new_file::NewFile;
-use super::{ModelCard, Weights};
+use super::{ModelCard, Weights, hex};
 use crate::preprocess::Spec;
 
 /// What a model's card says, but for the files.
@@ -46,6 +47,16 @@ struct Layout<'a> {
 }
 
 impl Package {
+    /// The files that [`Package::write_beside`] writes for `path`: model, labels, card.
+    pub fn paths_beside(path: &Path) -> [PathBuf; 3] {
+        let with = |end: &str| {
+            let mut name = path.file_stem().unwrap_or_default().to_owned();
+            name.push(end);
+            path.with_file_name(name)
+        };
+        [path.to_owned(), with(".labels.txt"), with(".toml")]
+    }
+
     /// Writes `path` (its contents by `write`), and beside it `STEM.labels.txt` and the card `STEM.toml`, whose path
     /// is the result. All three are whole before the first takes its name, and the card is the last to do so.
     pub fn write_beside<E>(
@@ -53,11 +64,10 @@ impl Package {
         path: &Path,
         write: impl FnOnce(&mut dyn Write) -> Result<(), E>,
     ) -> Result<PathBuf, PackageError<E>> {
-        let with = |end: &str| {
-            let mut name = path.file_stem().unwrap_or_default().to_owned();
-            name.push(end);
-            name
-        };
+        let paths = Self::paths_beside(path);
+        let [model, labels, card] = paths
+            .each_ref()
+            .map(|path| path.file_name().unwrap_or_default().to_owned());
         let base = match path.parent() {
             Some(parent) if parent != Path::new("") => parent,
             _ => Path::new("."),
@@ -66,12 +76,13 @@ impl Package {
             base,
             files: Path::new(""),
             shown: path,
-            card: with(".toml"),
-            model: &|_| path.file_name().unwrap_or_default().to_owned(),
-            labels: &|_| with(".labels.txt"),
+            card,
+            model: &|_| model.clone(),
+            labels: &|_| labels.clone(),
         };
         self.write(&layout, write)?;
-        Ok(path.with_file_name(with(".toml")))
+        let [_, _, card] = paths;
+        Ok(card)
     }
 
     /// Installs the model in a directory that is searched for models, under its name; the card's path is the result.
@@ -125,29 +136,32 @@ impl Package {
         out.flush().map_err(failed(layout.shown))?;
         drop(out);
         model.sync().map_err(failed(layout.shown))?;
-        let labels = self.labels.as_deref();
-        let labels = labels.map(|text| text_file(&files, text)).transpose();
-        let labels = labels.map_err(failed(&files))?;
+        let labels = match &self.labels {
+            Some(text) => {
+                let name = (layout.labels)(&hex(&Sha256::digest(text)));
+                let file = text_file(&files, text).map_err(failed(&files.join(&name)))?;
+                Some((file, name))
+            }
+            None => None,
+        };
         let model_name = (layout.model)(&model.sha256());
-        let labels_name = labels.as_ref().map(|file| (layout.labels)(&file.sha256()));
         let card = ModelCard {
             name: self.name.clone(),
             description: self.description.clone(),
             file: layout.files.join(&model_name),
             sha256: Some(model.sha256()),
-            labels: labels_name.as_ref().map(|name| layout.files.join(name)),
+            labels: labels.as_ref().map(|(_, name)| layout.files.join(name)),
             preprocess: self.preprocess.clone(),
             weights: Some(self.weights.clone()),
         };
         let text = toml::to_string_pretty(&card).expect("a card can be written as TOML");
-        let card_file = text_file(layout.base, &text).map_err(failed(layout.base))?;
-        if let (Some(labels), Some(name)) = (labels, labels_name) {
-            labels.keep(&name).map_err(failed(&files.join(&name)))?;
-        }
-        model
-            .keep(&model_name)
-            .map_err(failed(&files.join(&model_name)))?;
         let card_path = layout.base.join(&layout.card);
+        let card_file = text_file(layout.base, &text).map_err(failed(&card_path))?;
+        if let Some((file, name)) = labels {
+            file.keep(&name).map_err(failed(&files.join(&name)))?;
+        }
+        let model_path = files.join(&model_name);
+        model.keep(&model_name).map_err(failed(&model_path))?;
         card_file.keep(&layout.card).map_err(failed(&card_path))?;
         Ok(card)
     }

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use super::{
-    Accuracy, Activation, BlockDef, DefinitionError, DepthRounding, Head, NetworkDef, Padding,
-    SqueezeExcite, TfAccuracy,
+    Accuracy, Activation, BlockDef, Cost, DefinitionError, DepthRounding, Head, NetworkDef,
+    Padding, SqueezeExcite, TfAccuracy,
 };
 use crate::preprocess::{Interpolation, Spec};
 
@@ -37,6 +37,7 @@ pub(super) struct Fields {
     pub aliases: Vec<String>,
     published: Option<Accuracy>,
     published_tf: Option<TfAccuracy>,
+    published_cost: Option<Cost>,
     timm: Option<String>,
 
     pub stages: Option<Vec<String>>,
@@ -350,6 +351,7 @@ fn build(
         std: fields.std.unwrap_or([58.395, 57.12, 57.375]),
         published: fields.published,
         published_tf: fields.published_tf,
+        published_cost: fields.published_cost,
         timm: fields.timm,
     })
 }

@@ -18,7 +18,7 @@ pub use family::FamilyError;
 pub use graph::{Conv, ConvPart, Graph, Node, NodeId, Op, TensorSpec};
 pub use network::{GraphError, graph};
 pub use network_def::{
-    Accuracy, DepthRounding, Head, NetworkDef, Padding, ReduceFrom, SqueezeExcite, TfAccuracy,
+    Accuracy, Cost, DepthRounding, Head, NetworkDef, Padding, ReduceFrom, SqueezeExcite, TfAccuracy,
 };
 pub use onnx::{Export, ExportError, OPSETS};
 pub use registry::{Registry, RegistryError};

@@ -45,6 +45,7 @@ pub struct NetworkDef {
     pub published: Option<Accuracy>,
     /// With TensorFlow's evaluation preprocessing.
     pub published_tf: Option<TfAccuracy>,
+    pub published_cost: Option<Cost>,
     /// Weights in the Hugging Face hub: `timm/NAME`.
     pub timm: Option<String>,
 }
@@ -140,6 +141,15 @@ pub struct TfAccuracy {
     pub top1: f64,
     pub top5: f64,
     pub interpolation: Interpolation,
+}
+
+/// What its publisher says of a network's size, in millions.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cost {
+    pub parameters: f64,
+    /// At the network's own input size.
+    pub multiply_adds: Option<f64>,
 }
 
 impl NetworkDef {

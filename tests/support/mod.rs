@@ -1,7 +1,9 @@
 //! What the integration tests share. They run from the repository's root, as Cargo arranges.
 #![allow(dead_code)] // each test file uses a part
 
+pub mod checkpoint;
 pub mod server;
+pub mod workshop;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -139,12 +139,103 @@ fn errors_name_the_field() {
             text: "ir_r1_k0_s1_e6_c16",
             says: "field 'k0'",
         },
+        Case {
+            text: "IR_r1_k3_s1_e6_c16",
+            says: "block type 'IR'",
+        },
+        Case {
+            text: "ir_k3_s1_e6_c16",
+            says: "field 'r' is missing",
+        },
+        Case {
+            text: "ir_r1_k3_e6_c16",
+            says: "field 's' is missing",
+        },
+        Case {
+            text: "ir_r1_k3_s1_e6",
+            says: "field 'c' is missing",
+        },
+        Case {
+            text: "cn_r1_k3_s1_c16_noskip",
+            says: "field 'noskip' has no meaning in a cn block",
+        },
+        Case {
+            text: "dsa_r1_k3_s1_c16_noskip",
+            says: "field 'noskip' has no meaning in a dsa block",
+        },
+        Case {
+            text: "ds_r1_k3_a1_s1_c16",
+            says: "field 'a1' has no meaning in a ds block",
+        },
+        Case {
+            text: "ir_r1_k3_s1_e6_c16_noskip_noskip",
+            says: "field 'noskip' comes a second time",
+        },
+        Case {
+            text: "ir_r1_k3_s1_e6_c16_noskip2",
+            says: "field 'noskip2'",
+        },
+        Case {
+            text: "ir_r1_k3_a2_s1_e6_c16",
+            says: "field 'a2': expected odd",
+        },
+        Case {
+            text: "ir_r1_k3_p1.2_s1_e6_c16",
+            says: "field 'p1.2': expected odd",
+        },
+        Case {
+            text: "ir_r1_k33_s1_e6_c16",
+            says: "field 'k33': expected odd",
+        },
+        Case {
+            text: "ir_r1_k3_s1_e65_c16",
+            says: "field 'e65': expected an expansion",
+        },
+        Case {
+            text: "ir_r1_k3_s1_e-6_c16",
+            says: "field 'e-6'",
+        },
+        Case {
+            text: "ir_r1_k3_s1_e6_c0",
+            says: "field 'c0': expected a whole number",
+        },
+        Case {
+            text: "er_r1_k3_s1_e6_c16_fc0",
+            says: "field 'fc0': expected a whole number",
+        },
+        Case {
+            text: "ir_r1_k3_s1_e6_c16_se0",
+            says: "field 'se0': expected a ratio",
+        },
+        Case {
+            text: "ir_r1_k3_s1_e6_c16_n",
+            says: "field 'n'",
+        },
+        Case {
+            text: "uir_r1_a0_k5.7_s1_e4_c16",
+            says: "field 'k5.7': expected one odd",
+        },
+        Case {
+            text: " ir_r1_k3_s1_e6_c16",
+            says: "block type ' ir'",
+        },
     ];
+    let mut seen = [false; 6];
     for case in cases {
-        let error = case.text.parse::<BlockDef>().unwrap_err().to_string();
+        let error = case.text.parse::<BlockDef>().unwrap_err();
+        seen[match error.problem {
+            Problem::UnknownBlock(_) => 0,
+            Problem::UnknownField(_) => 1,
+            Problem::Repeated(_) => 2,
+            Problem::NotInThisBlock { .. } => 3,
+            Problem::Missing { .. } => 4,
+            Problem::Value { .. } => 5,
+        }] = true;
+        let error = error.to_string();
         assert!(error.contains(case.says), "{}: {error}", case.text);
         assert!(error.contains(case.text), "{error}");
     }
+    assert_eq!(seen, [true; 6], "every kind of error");
 }
 
 fn blocks() -> impl Strategy<Value = BlockDef> {

@@ -1,11 +1,15 @@
 //! Weights by name, whatever they come from.
 
+mod archive;
+mod pickle;
 mod pytorch;
 mod safetensors;
 mod synthetic;
+mod trusted;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -50,8 +54,16 @@ pub enum WeightsError {
         path: PathBuf,
         source: std::io::Error,
     },
+    #[error("{path}: not a regular file; expected a .safetensors file or a PyTorch checkpoint", path = path.display())]
+    NotAFile { path: PathBuf },
     #[error("{path}: {problem}", path = path.display())]
     Damaged { path: PathBuf, problem: String },
+    #[error(
+        "{path}: the checkpoint names {names}, which weights have no need of; it may be meant to attack whoever loads \
+         it with Python. Nothing in it was run. Take a .safetensors file, or a checkpoint of the state dict alone",
+        path = path.display(), names = some(names)
+    )]
+    Foreign { path: PathBuf, names: Vec<String> },
     #[error(
         "{path}: expected a .safetensors file, or a PyTorch checkpoint ending in .pth, .pt or .bin",
         path = path.display()
@@ -101,6 +113,37 @@ pub enum Mismatch {
     },
 }
 
+/// A handful of names.
+fn some(names: &[String]) -> String {
+    const MOST: usize = 5;
+    let more = match names.len().saturating_sub(MOST) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    names[..names.len().min(MOST)].join(", ") + &more
+}
+
+/// Opens a regular file that is not empty, and tells its length. Of others, opening some waits for ever.
+fn open_file(path: &Path) -> Result<(File, u64), WeightsError> {
+    let bad = |source| WeightsError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let metadata = std::fs::metadata(path).map_err(bad)?;
+    if !metadata.is_file() {
+        return Err(WeightsError::NotAFile {
+            path: path.to_owned(),
+        });
+    }
+    if metadata.len() == 0 {
+        return Err(WeightsError::Damaged {
+            path: path.to_owned(),
+            problem: "the file is empty; fetch it again".to_owned(),
+        });
+    }
+    Ok((File::open(path).map_err(bad)?, metadata.len()))
+}
+
 fn list(mismatches: &[Mismatch]) -> String {
     let mut text = String::new();
     for mismatch in mismatches {
@@ -118,7 +161,8 @@ fn list(mismatches: &[Mismatch]) -> String {
             Mismatch::Unexpected { name, shape } => {
                 write!(
                     text,
-                    "\n  {name}: {shape:?} is in the file, but not in the network"
+                    "\n  {name}: {shape:?} is in the file, but not in the network",
+                    name = name.escape_debug()
                 )
             }
         };
@@ -278,153 +322,4 @@ impl Weights {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn spec(name: &str, shape: &[usize]) -> TensorSpec {
-        TensorSpec {
-            name: name.to_owned(),
-            shape: shape.to_vec(),
-        }
-    }
-
-    fn write(dir: &Path, tensors: &[(&str, &[usize], Vec<f32>)]) -> PathBuf {
-        let bytes: Vec<(&str, &[usize], Vec<u8>)> = tensors
-            .iter()
-            .map(|(name, shape, values)| {
-                (
-                    *name,
-                    *shape,
-                    values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-                )
-            })
-            .collect();
-        let views = bytes.iter().map(|(name, shape, bytes)| {
-            let view = ::safetensors::tensor::TensorView::new(
-                ::safetensors::Dtype::F32,
-                shape.to_vec(),
-                bytes,
-            );
-            (*name, view.unwrap())
-        });
-        let path = dir.join("weights.safetensors");
-        ::safetensors::serialize_to_file(views, None, &path).unwrap();
-        path
-    }
-
-    #[test]
-    fn every_mismatch_is_listed() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = write(
-            dir.path(),
-            &[
-                ("a.weight", &[2], vec![1.0, 2.0]),
-                ("b.weight", &[1, 2], vec![1.0, 2.0]),
-                ("c.num_batches_tracked", &[1], vec![1.0]),
-                ("d.weight", &[1], vec![1.0]),
-            ],
-        );
-        let weights = Weights::File(FileWeights::open(&path, false).unwrap());
-        weights
-            .check(&[
-                spec("a.weight", &[2]),
-                spec("b.weight", &[1, 2]),
-                spec("d.weight", &[1]),
-            ])
-            .unwrap();
-        let error = weights
-            .check(&[
-                spec("a.weight", &[2]),
-                spec("b.weight", &[2]),
-                spec("e.weight", &[7]),
-            ])
-            .unwrap_err()
-            .to_string();
-        for part in [
-            "weights.safetensors",
-            "b.weight: expected [2], found [1, 2]",
-            "e.weight: missing, expected [7]",
-            "d.weight: [1] is in the file",
-        ] {
-            assert!(error.contains(part), "{error}");
-        }
-        assert!(!error.contains("num_batches_tracked"));
-    }
-
-    #[test]
-    fn values_that_are_not_numbers_are_refused_unless_allowed() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = write(dir.path(), &[("a.weight", &[2], vec![1.0, f32::NAN])]);
-        let tensor = spec("a.weight", &[2]);
-        let error = FileWeights::open(&path, false)
-            .unwrap()
-            .read(&tensor)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("a.weight") && error.contains("--allow-nan") && error.contains("1 of 2"),
-            "{error}"
-        );
-        assert!(
-            FileWeights::open(&path, true)
-                .unwrap()
-                .read(&tensor)
-                .unwrap()[1]
-                .is_nan()
-        );
-    }
-
-    #[test]
-    fn names_can_be_translated() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = write(dir.path(), &[("features.0.weight", &[2], vec![1.0, 2.0])]);
-        let table = dir.path().join("names.csv");
-        std::fs::write(&table, "conv_stem.weight,features.0.weight\n\n").unwrap();
-        let mut weights = FileWeights::open(&path, false).unwrap();
-        weights.rename(&table).unwrap();
-        let tensor = spec("conv_stem.weight", &[2]);
-        weights.check(std::slice::from_ref(&tensor)).unwrap();
-        assert_eq!(weights.read(&tensor).unwrap(), [1.0, 2.0]);
-        std::fs::write(&table, "a,b\nonly one\n").unwrap();
-        assert!(
-            weights
-                .rename(&table)
-                .unwrap_err()
-                .to_string()
-                .contains("line: 2")
-        );
-    }
-
-    #[test]
-    fn damaged_and_foreign_files_are_errors() {
-        let dir = tempfile::tempdir().unwrap();
-        let whole =
-            std::fs::read(write(dir.path(), &[("a.weight", &[64], vec![1.0; 64])])).unwrap();
-        let path = dir.path().join("damaged.safetensors");
-        for bytes in [
-            &whole[..whole.len() - 1],
-            &whole[..20],
-            &whole[..4],
-            b"",
-            &[0xff; 64][..],
-        ] {
-            std::fs::write(&path, bytes).unwrap();
-            let error = FileWeights::open(&path, false)
-                .map(|_| ())
-                .unwrap_err()
-                .to_string();
-            assert!(error.contains("damaged.safetensors"), "{error}");
-        }
-        let other = dir.path().join("weights.ckpt");
-        std::fs::write(&other, "x").unwrap();
-        assert!(matches!(
-            FileWeights::open(&other, false),
-            Err(WeightsError::UnknownFormat { .. })
-        ));
-        let absent = dir.path().join("absent.safetensors");
-        assert!(matches!(
-            FileWeights::open(&absent, false),
-            Err(WeightsError::Read { .. })
-        ));
-    }
-}
+mod tests;
