@@ -1,7 +1,7 @@
 //! Image classification on ARM boards: camera frames or pictures in, labels out.
 //!
-//! Layers go one way: [`cli`] → [`daemon`] → {[`compile`], [`model`], [`camera`], [`sinks`]} →
-//! {[`engine`], [`preprocess`]}. `ARCHITECTURE.md` has the map and the rules.
+//! Layers go one way: [`cli`] → {[`validate`], [`daemon`], [`hub`], [`zoo`]} → {[`compile`], [`model`], [`camera`],
+//! [`sinks`]} → {[`engine`], [`preprocess`]}. `ARCHITECTURE.md` has the map and the rules.
 
 pub mod camera;
 pub mod cli;

@@ -94,6 +94,46 @@ fn models_of_every_exporter_give_pytorchs_logits() {
     }
 }
 
+/// As TensorFlow's converters leave them.
+#[test]
+fn a_model_with_the_channels_last_is_turned_round() {
+    let recorded = support::npy(&Path::new(EXPORTS).join("logits.npy"));
+    let directory = tempfile::tempdir().unwrap();
+    let bytes = std::fs::read(Path::new(EXPORTS).join("geffnet.onnx")).unwrap();
+    let mut model = compile::parse(&bytes).unwrap();
+    let graph = model.graph.as_mut().unwrap();
+    let input = graph
+        .input
+        .iter_mut()
+        .find(|input| input.name == "input")
+        .unwrap();
+    input.name = "pictures".to_owned();
+    let kind = input.r#type.as_mut().unwrap().value.as_mut().unwrap();
+    let tract_onnx::pb::type_proto::Value::TensorType(tensor) = kind;
+    tensor.shape.as_mut().unwrap().dim[1..].rotate_left(1);
+    let turn = tract_onnx::pb::AttributeProto {
+        name: "perm".to_owned(),
+        r#type: tract_onnx::pb::attribute_proto::AttributeType::Ints as i32,
+        ints: vec![0, 3, 1, 2],
+        ..Default::default()
+    };
+    let node = tract_onnx::pb::NodeProto {
+        op_type: "Transpose".to_owned(),
+        input: vec!["pictures".to_owned()],
+        output: vec!["input".to_owned()],
+        attribute: vec![turn],
+        ..Default::default()
+    };
+    graph.node.insert(0, node);
+    let file = directory.path().join("last.onnx");
+    std::fs::write(&file, prost::Message::encode_to_vec(&model)).unwrap();
+    let into = directory.path().join("into");
+    assert_imported(&import(&file, &into, &["--like", "efficientnet_b0"]));
+    for (ours, theirs) in logits(&into, "last", 64).iter().zip(&recorded[5..]) {
+        assert!((ours - theirs).abs() < 1e-4);
+    }
+}
+
 #[test]
 fn an_imported_model_classifies_with_its_labels_and_preprocessing() {
     let directory = tempfile::tempdir().unwrap();

@@ -6,10 +6,14 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
+use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::tensor_proto::DataLocation;
+use tract_onnx::pb::tensor_shape_proto::Dimension;
 use tract_onnx::pb::tensor_shape_proto::dimension::Value;
 use tract_onnx::pb::type_proto;
-use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
+use tract_onnx::pb::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
+};
 
 #[derive(Debug, Error)]
 pub enum StandaloneError {
@@ -47,6 +51,7 @@ pub enum StandaloneError {
 /// Changes `model`, which comes from a file in `directory`:
 /// - weights in other files, which must lie in or below `directory`, are taken in;
 /// - the batch, free or not said, is one;
+/// - an input of N x H x W x 3, as TensorFlow's converters leave it, becomes one of N x 3 x H x W;
 /// - a softmax at the end goes, as the logits are what is wanted.
 pub fn standalone(model: &mut ModelProto, directory: &Path) -> Result<(), StandaloneError> {
     let Some(graph) = &mut model.graph else {
@@ -64,9 +69,15 @@ pub fn standalone(model: &mut ModelProto, directory: &Path) -> Result<(), Standa
         .map(|tensor| tensor.name.as_str())
         .collect();
     // Before version 4 of the format, weights are inputs, too.
-    let inputs = graph.input.iter_mut();
-    let inputs = inputs.filter(|input| !weights.contains(&input.name.as_str()));
-    inputs.chain(&mut graph.output).for_each(set_batch_to_one);
+    let is_weight = |input: &ValueInfoProto| weights.contains(&input.name.as_str());
+    let mut pictures = graph.input.iter_mut().filter(|input| !is_weight(input));
+    if let (Some(picture), None) = (pictures.next(), pictures.next()) {
+        set_batch_to_one(picture);
+        if let Some(node) = channels_first(picture) {
+            graph.node.insert(0, node);
+        }
+    }
+    graph.output.iter_mut().for_each(set_batch_to_one);
     // What exporters note of shapes in between holds for the free batch.
     graph.value_info.clear();
     Ok(())
@@ -151,20 +162,51 @@ fn take_in(tensor: &mut TensorProto, directory: &Path) -> Result<(), StandaloneE
     Ok(())
 }
 
-fn set_batch_to_one(value: &mut ValueInfoProto) {
+/// The dimensions of a tensor that has any.
+fn dimensions(value: &mut ValueInfoProto) -> &mut [Dimension] {
     let kind = value.r#type.as_mut().and_then(|kind| kind.value.as_mut());
-    let Some(type_proto::Value::TensorType(tensor)) = kind else {
-        return;
-    };
-    let batch = tensor
-        .shape
-        .as_mut()
-        .and_then(|shape| shape.dim.first_mut());
-    if let Some(batch) = batch
+    match kind {
+        Some(type_proto::Value::TensorType(tensor)) => tensor
+            .shape
+            .as_mut()
+            .map_or(&mut [], |shape| &mut shape.dim),
+        _ => &mut [],
+    }
+}
+
+fn set_batch_to_one(value: &mut ValueInfoProto) {
+    if let Some(batch) = dimensions(value).first_mut()
         && !matches!(batch.value, Some(Value::DimValue(1..)))
     {
         batch.value = Some(Value::DimValue(1));
     }
+}
+
+/// Turns an input with the channels last into one with them first, and gives what turns it back for the network.
+fn channels_first(input: &mut ValueInfoProto) -> Option<NodeProto> {
+    let three = Some(Value::DimValue(3));
+    match dimensions(input) {
+        [_, height, width, channels] if channels.value == three && height.value != three => {
+            std::mem::swap(width, channels);
+            std::mem::swap(height, width);
+        }
+        _ => return None,
+    }
+    let channels_last = input.name.clone();
+    input.name += "_channels_first";
+    Some(NodeProto {
+        op_type: "Transpose".to_owned(),
+        name: "channels_last".to_owned(),
+        input: vec![input.name.clone()],
+        output: vec![channels_last],
+        attribute: vec![AttributeProto {
+            name: "perm".to_owned(),
+            r#type: AttributeType::Ints as i32,
+            ints: vec![0, 2, 3, 1],
+            ..AttributeProto::default()
+        }],
+        ..NodeProto::default()
+    })
 }
 
 /// Takes the input of the softmax over the classes for the output, if it is the last thing done.
@@ -198,8 +240,8 @@ fn drop_softmax(graph: &mut GraphProto) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tract_onnx::pb::StringStringEntryProto;
     use tract_onnx::pb::tensor_proto::DataType;
-    use tract_onnx::pb::{AttributeProto, StringStringEntryProto};
 
     fn external(entries: &[(&str, &str)]) -> ModelProto {
         let entries = entries.iter().map(|(key, value)| StringStringEntryProto {
