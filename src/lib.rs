@@ -10,6 +10,7 @@ pub mod daemon;
 pub mod engine;
 pub mod hub;
 pub mod model;
+mod nearest;
 mod panics;
 pub mod preprocess;
 pub mod sinks;

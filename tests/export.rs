@@ -3,6 +3,11 @@
 mod support;
 
 use std::fs;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use support::workshop::Workshop;
 use support::{program, records, stderr};
@@ -103,4 +108,31 @@ fn what_an_export_reads_it_does_not_overwrite() {
     );
     assert_eq!(fs::read(workshop.at("networks.toml")).unwrap(), definition);
     assert!(!workshop.at("networks.onnx").exists());
+}
+
+#[test]
+fn an_export_ended_by_a_signal_leaves_nothing() {
+    let workshop = Workshop::new();
+    let child = program()
+        .args(["export", "tf_efficientnet_b5", "--weights", "synthetic"])
+        .args(["-o", "out/b5.onnx"])
+        .current_dir(workshop.at("."))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Once something is there, half of it is not.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while workshop.written().is_empty() {
+        assert!(Instant::now() < deadline);
+        std::thread::yield_now();
+    }
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("ended by a signal"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(workshop.written().is_empty());
 }

@@ -366,6 +366,14 @@ fn what_is_not_there_is_named() {
             says: &["OWNER/NAME"],
         },
         Case {
+            model: "../x",
+            says: &["OWNER/NAME"],
+        },
+        Case {
+            model: "me/x@..",
+            says: &["'..' is not a revision"],
+        },
+        Case {
             model: "chamnetv1_100",
             says: &["export chamnetv1_100"],
         },
@@ -398,6 +406,53 @@ fn weights_that_do_not_fit_leave_nothing() {
         .unwrap();
     assert_refused(&output, &["do not fit this network", "blocks.0.0"]);
     assert!(files_below(directory.path()).is_empty());
+}
+
+/// What a hub answers names files here, and must not name others'.
+#[test]
+fn a_hostile_answer_touches_nothing() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let victim = elsewhere.path().join("important.safetensors");
+    std::fs::write(&victim, "precious").unwrap();
+    let path = elsewhere.path().join("important");
+    for checksum in [path.to_str().unwrap(), "../../important", "", "abc"] {
+        let mut repository = Repository::new(weights(1000));
+        repository.sha256 = checksum.to_owned();
+        let hub = Server::start(move |request| repository.answer(request));
+        let directory = tempfile::tempdir().unwrap();
+        let output = pull(&hub.address, NETWORK, directory.path())
+            .output()
+            .unwrap();
+        assert_refused(&output, &["cannot be read", "SHA-256"]);
+        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
+        assert!(files_below(directory.path()).is_empty());
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = pull("https://me:secret@hub.invalid", NETWORK, directory.path());
+    let output = command.output().unwrap();
+    assert_refused(&output, &["HF_TOKEN"]);
+    assert!(!stderr(&output).contains("secret"));
+    let mut command = pull("https://hub.invalid", NETWORK, directory.path());
+    let output = command.env("HF_TOKEN", "a\nb").output().unwrap();
+    assert_refused(&output, &["HF_TOKEN holds"]);
+}
+
+#[test]
+fn pulls_at_the_same_time_wait_for_each_other() {
+    let repository = Repository::new(weights(1000));
+    let hub = Server::start(move |request| repository.answer(request));
+    let directory = tempfile::tempdir().unwrap();
+    let mut children: Vec<_> = (0..3)
+        .map(|_| {
+            let mut command = pull(&hub.address, NETWORK, directory.path());
+            command.stderr(std::process::Stdio::null()).spawn().unwrap()
+        })
+        .collect();
+    for child in &mut children {
+        assert!(child.wait().unwrap().success());
+    }
+    assert_usable(directory.path(), NETWORK);
+    assert_eq!(files_below(directory.path()).len(), 3);
 }
 
 /// Hubs redirect to where the files are; the token is not for that server.

@@ -92,3 +92,56 @@ fn models_list_is_text_or_json() {
         assert!(network.contains(part), "{part}: {network}");
     }
 }
+
+#[test]
+fn a_model_that_is_not_here_comes_with_the_way_to_it() {
+    for (arguments, says) in [
+        (
+            &["models", "show", "mobilenetv3_10O"][..],
+            "mobilenetv3_100",
+        ),
+        (
+            &["--model", "mobilenetv3_100", "--camera", "test"],
+            "models pull mobilenetv3_100",
+        ),
+        (
+            &["validate", "chamnetv1_100", "--data", "."],
+            "export chamnetv1_100",
+        ),
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains(says), "{}", stderr(&output));
+    }
+}
+
+/// However they fall together, the card names what is there.
+#[test]
+fn installations_at_the_same_time_wait_for_each_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let into = directory.path().to_str().unwrap();
+    for _ in 0..5 {
+        let files = ["geffnet", "softmax", "timm_dynamo", "timm_torchscript"];
+        let mut children = files.map(|name| {
+            let file = format!("tests/data/exporters/{name}.onnx");
+            let mut command = program();
+            command.args(["models", "import", &file, "--name", "x", "--into", into]);
+            command.stderr(std::process::Stdio::null()).spawn().unwrap()
+        });
+        for child in &mut children {
+            assert!(child.wait().unwrap().success());
+        }
+        let output = program()
+            .args(["models", "show", "x"])
+            .env("EDGE_CLASSIFY_MODELS", into)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert_eq!(
+            std::fs::read_dir(directory.path().join("x"))
+                .unwrap()
+                .count(),
+            1
+        );
+    }
+}

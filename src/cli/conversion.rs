@@ -9,9 +9,13 @@ use crate::model::{Package, Weights as WeightsOrigin, hex, metadata};
 use crate::preprocess::Spec;
 use crate::zoo::{self, Export, ExportError, Graph, NetworkDef, Weights};
 
-/// Names of the ImageNet classes, for networks of as many classes that come without labels.
-pub const IMAGENET_LABELS: &str = include_str!("../../models/imagenet_labels.txt");
 pub const IMAGENET_CLASSES: usize = 1000;
+
+/// Names of the ImageNet classes, for models of as many classes that come without labels.
+pub fn default_labels(classes: usize) -> Option<String> {
+    let imagenet = include_str!("../../models/imagenet_labels.txt");
+    (classes == IMAGENET_CLASSES).then(|| imagenet.to_owned())
+}
 
 /// What to make of a network.
 pub struct Conversion<'a> {

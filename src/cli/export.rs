@@ -6,7 +6,9 @@ use std::io::{self, Write};
 use anyhow::{Context, Result, bail};
 
 use super::args::{ExportArgs, WeightsSource};
-use super::conversion::{Conversion, IMAGENET_CLASSES, IMAGENET_LABELS};
+use super::conversion::{Conversion, IMAGENET_CLASSES, default_labels};
+use super::stoppable::Stoppable;
+use crate::daemon::Stop;
 use crate::model::{Labels, Package};
 use crate::preprocess::Spec;
 use crate::zoo::{FileWeights, NetworkDef, Registry, Weights};
@@ -45,9 +47,12 @@ pub fn export(args: &ExportArgs) -> Result<()> {
         fold_bn: args.fold_bn,
     };
     let built = conversion.build()?;
-    let card = built
-        .package
-        .write_beside(&args.output, |out| built.write(out))?;
+    // So that being ended leaves nothing half-written.
+    let stop = Stop::default();
+    stop.on_signals().context("cannot handle signals")?;
+    let card = built.package.write_beside(&args.output, |out| {
+        built.write(&mut Stoppable { out, stop: &stop })
+    })?;
     let megabytes = fs::metadata(&args.output)?.len() as f64 / 1e6;
     // Nobody may be listening any more.
     let _ = writeln!(
@@ -130,5 +135,5 @@ fn labels(args: &ExportArgs, classes: usize) -> Result<Option<String>> {
             fs::read_to_string(path).with_context(|| path.display().to_string())?,
         ));
     }
-    Ok((classes == IMAGENET_CLASSES).then(|| IMAGENET_LABELS.to_owned()))
+    Ok(default_labels(classes))
 }

@@ -7,6 +7,7 @@ mod export;
 mod infer;
 mod models;
 mod run;
+mod stoppable;
 mod validate;
 
 use std::io::Write;
@@ -18,7 +19,7 @@ use clap::error::ErrorKind;
 use args::{Cli, Command};
 
 use crate::model::{FindError, Installed, Library};
-use crate::zoo::Registry;
+use crate::zoo::{Registry, RegistryError};
 
 /// Exit status of a run that failed, and of a command line that made no sense.
 const FAILURE: u8 = 1;
@@ -61,17 +62,32 @@ pub fn main() -> ExitCode {
 /// Looks a model up; one that is not here, but could be, comes with the way to get it.
 fn find_model(name: &str) -> Result<Installed> {
     Library::from_environment().find(name).map_err(|error| {
-        let known = matches!(error, FindError::Unknown { .. }).then(|| {
-            Registry::bundled()
-                .get(name)
-                .is_ok_and(|network| network.timm.is_some())
-        });
-        let advice = match known {
-            Some(true) => format!("\nit can be fetched: edge-classify models pull {name}"),
+        let advice = match error {
+            FindError::Unknown { .. } => advice(name),
             _ => String::new(),
         };
         anyhow!("{error}{advice}")
     })
+}
+
+/// What the zoo has of the name of a model that is not installed.
+fn advice(name: &str) -> String {
+    let registry = Registry::bundled();
+    match registry.get(name) {
+        Ok(network) if network.timm.is_some() => {
+            format!("\nit can be fetched: edge-classify models pull {name}")
+        }
+        Ok(_) => format!(
+            "\nit can be made from weights: edge-classify export {name} --weights FILE -o {name}.onnx"
+        ),
+        Err(RegistryError::Unknown { nearest, .. }) if !nearest.is_empty() => {
+            format!(
+                "\nnetworks that are called alike (see models list): {}",
+                nearest.join(", ")
+            )
+        }
+        Err(_) => String::new(),
+    }
 }
 
 /// An error and its causes, but for those that the text before ends with already.

@@ -51,6 +51,18 @@ impl Hub {
         let bad = || HubError::Address(base.clone());
         let uri: Uri = base.parse().map_err(|_| bad())?;
         let host = uri.host().ok_or_else(bad)?;
+        if uri
+            .authority()
+            .is_some_and(|authority| authority.as_str().contains('@'))
+        {
+            return Err(HubError::Credentials);
+        }
+        if token
+            .as_ref()
+            .is_some_and(|token| !token.chars().all(|c| c.is_ascii_graphic()))
+        {
+            return Err(HubError::Token);
+        }
         match uri.scheme_str() {
             Some("https") => {}
             Some("http") if token.is_none() || host == "localhost" || host == "127.0.0.1" => {}
@@ -75,12 +87,6 @@ impl Hub {
 
     /// Looks a repository up at a branch, tag or commit.
     pub fn snapshot(&self, repository: &str, revision: &str) -> Result<Snapshot, HubError> {
-        let plain = |text: &str| {
-            !text.is_empty()
-                && text
-                    .chars()
-                    .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-        };
         let named = repository.split_once('/');
         if !named.is_some_and(|(owner, name)| plain(owner) && plain(name)) {
             return Err(HubError::Repository(repository.to_owned()));
@@ -101,6 +107,18 @@ impl Hub {
         };
         if !plain(&answer.sha) {
             return Err(unreadable("no commit in it"));
+        }
+        // It becomes the name of a file.
+        let is_digest = |lfs: &LargeFile| {
+            lfs.sha256.len() == 64 && lfs.sha256.bytes().all(|b| b.is_ascii_hexdigit())
+        };
+        if !answer
+            .siblings
+            .iter()
+            .filter_map(|file| file.lfs.as_ref())
+            .all(is_digest)
+        {
+            return Err(unreadable("a checksum in it is not SHA-256"));
         }
         let licence = answer.card.and_then(|card| card.license).map(Licence::join);
         let files = answer.siblings.into_iter().map(|file| {
@@ -160,6 +178,12 @@ impl Hub {
             error,
         })
     }
+}
+
+/// Whether a text is one segment of a path and nothing else.
+fn plain(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    text.chars().all(allowed) && !text.trim_matches('.').is_empty()
 }
 
 /// Turns the status of a failure into an error.

@@ -1,6 +1,6 @@
 //! Transfer of one large file: resumable, verified.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
@@ -21,7 +21,7 @@ struct Target<'a> {
 impl Hub {
     /// Downloads `remote` to `path` and compares its checksum. What an interrupted run left there is the beginning;
     /// a connection that breaks is made anew as long as each brings the file further. `progress` is told the bytes
-    /// received so far.
+    /// received so far. Nobody else may write to `path` meanwhile.
     pub fn download(
         &self,
         remote: &RemoteFile,
@@ -33,6 +33,7 @@ impl Hub {
             target.restart()?;
         }
         progress(target.len);
+        let mut may_restart = true;
         while target.len < remote.size {
             let before = target.len;
             let result = self.receive(remote, &mut target, progress);
@@ -40,6 +41,10 @@ impl Hub {
                 // As a rule, the disk is full; nobody is helped by its staying so.
                 drop(std::fs::remove_file(path));
                 return result;
+            }
+            // A server that cannot go on where we are may still give the whole.
+            if result.is_ok() && target.len == 0 && std::mem::take(&mut may_restart) {
+                continue;
             }
             if target.len <= before {
                 return Err(result.err().unwrap_or_else(|| HubError::Interrupted {
@@ -118,15 +123,6 @@ impl<'a> Target<'a> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         let mut file = options.open(path).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(HubError::Busy {
-                    path: path.to_owned(),
-                });
-            }
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
-        }
         let len = file.seek(SeekFrom::End(0)).map_err(failed)?;
         Ok(Target { file, path, len })
     }

@@ -11,6 +11,12 @@ pub enum HubError {
     Address(String),
     #[error("the token of HF_TOKEN is not sent unencrypted; use an https address instead of {0}")]
     TokenInClear(String),
+    #[error(
+        "the address of a hub must not have a user and password in it; a token is given by HF_TOKEN"
+    )]
+    Credentials,
+    #[error("HF_TOKEN holds characters that no token has; is there a line break or a space in it?")]
+    Token,
     #[error("'{0}' is not the name of a repository; expected OWNER/NAME")]
     Repository(String),
     #[error("'{0}' is not a revision; expected a branch, a tag or a commit")]
@@ -57,8 +63,6 @@ pub enum HubError {
     },
     #[error("{path}: {source}", path = path.display())]
     File { path: PathBuf, source: io::Error },
-    #[error("{path}: another program is downloading this file; wait for it", path = path.display())]
-    Busy { path: PathBuf },
 }
 
 /// What to do about a failure on the way.

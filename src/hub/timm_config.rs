@@ -12,7 +12,6 @@ use crate::preprocess::{ColorOrder, Crop, Interpolation, Spec, SpecError};
 pub struct TimmConfig {
     /// timm's name of the network.
     pub architecture: String,
-    pub num_classes: Option<usize>,
     /// Names of the classes, or their identifiers where there are descriptions.
     label_names: Option<Vec<String>>,
     label_descriptions: Option<BTreeMap<String, String>>,
@@ -133,7 +132,7 @@ mod tests {
         let config = TimmConfig::parse(short).unwrap();
         let network = Spec::imagenet(224);
         assert_eq!(config.preprocessing(&network), Ok(network));
-        assert_eq!((config.labels(), config.num_classes), (None, None));
+        assert_eq!(config.labels(), None);
     }
 
     #[test]

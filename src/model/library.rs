@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::{CardError, ModelCard};
+use crate::nearest::nearest;
 
 /// Extensions of model files that can be run.
 const MODEL_EXTENSIONS: [&str; 1] = ["onnx"];
@@ -158,12 +159,7 @@ impl Library {
 
     fn unknown(&self, given: &str, name: &str) -> FindError {
         let present: Vec<String> = self.list().into_keys().collect();
-        let nearest = present
-            .iter()
-            .map(|candidate| (strsim::jaro_winkler(candidate, name), candidate))
-            .filter(|(similarity, _)| *similarity > 0.75)
-            .max_by(|a, b| a.0.total_cmp(&b.0))
-            .map(|(_, candidate)| candidate.clone());
+        let nearest = nearest(name, &present).into_iter().next();
         FindError::Unknown {
             name: given.to_owned(),
             searched: self.directories.clone(),

@@ -1,6 +1,7 @@
 //! Models as files: the card that describes one, its labels, how they are installed and found.
 
 mod card;
+mod install_directory;
 mod labels;
 mod library;
 pub mod metadata;
@@ -8,6 +9,7 @@ mod new_file;
 mod package;
 
 pub use card::{CardError, ModelCard, Weights, hex};
+pub use install_directory::InstallDirectory;
 pub use labels::{Labels, LabelsError};
 pub use library::{FindError, Installed, Library};
 pub use new_file::NewFile;

@@ -5,6 +5,7 @@ use std::fs::{File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
@@ -19,9 +20,11 @@ pub struct NewFile {
 }
 
 impl NewFile {
+    /// What a program left in the directory that was killed meanwhile goes.
     pub fn create(directory: &Path) -> io::Result<Self> {
+        remove_abandoned(directory);
         let temporary = tempfile::Builder::new()
-            .prefix(".new-")
+            .prefix(PREFIX)
             // For others to read, too, as far as the umask lets them.
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(directory)?;
@@ -48,6 +51,29 @@ impl NewFile {
         self.temporary.persist(self.directory.join(name))?;
         // The name, too, must outlast a power cut.
         File::open(&self.directory)?.sync_all()
+    }
+}
+
+const PREFIX: &str = ".new-";
+
+/// So long after its last change, nobody writes to a temporary file any more.
+const ABANDONED: Duration = Duration::from_secs(3600);
+
+fn remove_abandoned(directory: &Path) {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    for entry in entries {
+        let is_ours = entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(PREFIX.as_bytes());
+        let age = || entry.metadata().ok()?.modified().ok()?.elapsed().ok();
+        if is_ours && age().is_some_and(|age| age > ABANDONED) {
+            log::warn!(
+                "{}: left by a program that was killed; removed",
+                entry.path().display()
+            );
+            drop(std::fs::remove_file(entry.path()));
+        }
     }
 }
 
@@ -87,6 +113,13 @@ mod tests {
         file.keep(OsStr::new("model.onnx")).unwrap();
         assert_eq!(entries(), 1);
         assert_eq!(std::fs::read(&path).unwrap(), b"abc");
+        let hour = std::time::SystemTime::now() - 2 * ABANDONED;
+        let killed = directory.path().join(".new-123456");
+        let live = directory.path().join(".new-654321");
+        File::create(&killed).unwrap().set_modified(hour).unwrap();
+        File::create(&live).unwrap();
+        drop(NewFile::create(directory.path()).unwrap());
+        assert!(!killed.exists() && live.exists());
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o600, 0o600);
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use super::install_directory::InstallDirectory;
 use super::new_file::NewFile;
 use super::{ModelCard, Weights, hex};
 use crate::preprocess::Spec;
@@ -26,12 +27,22 @@ pub enum PackageError<E> {
     #[error("{path}: cannot be written", path = path.display())]
     Write { path: PathBuf, source: io::Error },
     #[error(
-        "'{0}' cannot be the name of a model: letters, digits, '-', '_' and '.' only, beginning with a letter or digit"
+        "'{0}' cannot be the name of a model: letters, digits, '-', '_' and '.' only, beginning with a letter or digit, \
+         and not ending in .onnx or .toml; give another with --name"
     )]
     Name(String),
+    #[error(
+        "{path}: is not the card of a model, and would be overwritten by one; move it away, or give the model another \
+         name",
+        path = path.display()
+    )]
+    NotACard { path: PathBuf },
     #[error("{path}", path = path.display())]
     Model { path: PathBuf, source: E },
 }
+
+/// Digits of the checksum in the names of installed files.
+const CHECKSUM: usize = 16;
 
 /// Where the files go, once their checksums are known.
 struct Layout<'a> {
@@ -90,16 +101,17 @@ impl Package {
     /// until the card is replaced: it changes from one version to the other at once.
     pub fn install<E>(
         &self,
-        directory: &Path,
+        directory: &InstallDirectory,
         write: impl FnOnce(&mut dyn Write) -> Result<(), E>,
     ) -> Result<PathBuf, PackageError<E>> {
         check_name(&self.name)?;
+        let directory = directory.path();
         let files = directory.join(&self.name);
         std::fs::create_dir_all(&files).map_err(|source| PackageError::Write {
             path: files.clone(),
             source,
         })?;
-        let name = |checksum: &str, end: &str| format!("{}.{end}", &checksum[..16]).into();
+        let name = |checksum: &str, end: &str| format!("{}.{end}", &checksum[..CHECKSUM]).into();
         let layout = Layout {
             base: directory,
             files: Path::new(&self.name),
@@ -110,7 +122,7 @@ impl Package {
         };
         let written = self.write(&layout, write);
         match &written {
-            Ok(card) => remove_others(&files, card),
+            Ok(card) => remove_older(&files, card),
             // Unless there is an older version.
             Err(_) => drop(std::fs::remove_dir(&files)),
         }
@@ -127,6 +139,10 @@ impl Package {
             let path = path.to_owned();
             move |source| PackageError::Write { path, source }
         };
+        let card_path = layout.base.join(&layout.card);
+        if card_path.exists() && ModelCard::read(&card_path).is_err() {
+            return Err(PackageError::NotACard { path: card_path });
+        }
         let mut model = NewFile::create(&files).map_err(failed(&files))?;
         let mut out = BufWriter::new(&mut model);
         write(&mut out).map_err(|source| PackageError::Model {
@@ -155,7 +171,6 @@ impl Package {
             weights: Some(self.weights.clone()),
         };
         let text = toml::to_string_pretty(&card).expect("a card can be written as TOML");
-        let card_path = layout.base.join(&layout.card);
         let card_file = text_file(layout.base, &text).map_err(failed(&card_path))?;
         if let Some((file, name)) = labels {
             file.keep(&name).map_err(failed(&files.join(&name)))?;
@@ -177,18 +192,32 @@ fn text_file(directory: &Path, text: &str) -> io::Result<NewFile> {
 /// The name becomes that of files.
 fn check_name<E>(name: &str) -> Result<(), PackageError<E>> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    if name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(allowed) {
+    let lower = name.to_ascii_lowercase();
+    let extension = [".onnx", ".toml"].iter().any(|end| lower.ends_with(end));
+    if name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.chars().all(allowed)
+        && !extension
+    {
         return Ok(());
     }
     Err(PackageError::Name(name.to_owned()))
 }
 
-/// Removes what the card in force does not name.
-fn remove_others(directory: &Path, card: &ModelCard) {
+/// Removes older versions: what is called as we call files, and not named by the card in force.
+fn remove_older(directory: &Path, card: &ModelCard) {
     let in_force = [Some(&card.file), card.labels.as_ref()].map(|file| file?.file_name());
+    let is_ours = |name: &str| {
+        let checksum = name
+            .strip_suffix(".onnx")
+            .or_else(|| name.strip_suffix(".labels.txt"));
+        checksum
+            .is_some_and(|sum| sum.len() == CHECKSUM && sum.bytes().all(|b| b.is_ascii_hexdigit()))
+    };
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
     for entry in entries {
-        if !in_force.contains(&Some(&entry.file_name()))
+        let name = entry.file_name();
+        if !in_force.contains(&Some(&name))
+            && name.to_str().is_some_and(is_ours)
             && let Err(error) = std::fs::remove_file(entry.path())
         {
             log::warn!("{}: cannot be removed: {error}", entry.path().display());
@@ -234,16 +263,17 @@ mod tests {
     #[test]
     fn a_new_version_replaces_the_old_one_at_once() {
         let directory = tempfile::tempdir().unwrap();
+        let target = InstallDirectory::open(directory.path()).unwrap();
         let library = Library::new(vec![directory.path().to_owned()]);
         let package = package("tiny.v1");
-        package.install(directory.path(), write("one")).unwrap();
-        let failed = package.install(directory.path(), |_| Err(io::Error::other("no")));
+        package.install(&target, write("one")).unwrap();
+        let failed = package.install(&target, |_| Err(io::Error::other("no")));
         assert!(matches!(failed, Err(PackageError::Model { .. })));
         let installed = library.find("tiny.v1").unwrap();
         assert_eq!(std::fs::read(&installed.file).unwrap(), b"one");
         assert_eq!(files_below(directory.path()).len(), 3);
 
-        package.install(directory.path(), write("two")).unwrap();
+        package.install(&target, write("two")).unwrap();
         let installed = library.find("tiny.v1").unwrap();
         assert_eq!(std::fs::read(&installed.file).unwrap(), b"two");
         assert!(installed.labels_file().unwrap().is_file());
@@ -254,13 +284,16 @@ mod tests {
     #[test]
     fn a_failed_first_installation_leaves_nothing() {
         let directory = tempfile::tempdir().unwrap();
-        let failed = package("tiny").install(directory.path(), |out| {
+        let target = InstallDirectory::open(directory.path()).unwrap();
+        let failed = package("tiny").install(&target, |out| {
             out.write_all(b"half").and(Err(io::Error::other("no")))
         });
         assert!(failed.is_err());
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
-        for name in ["", "../x", ".hidden", "a/b", "a b", "-x"] {
-            let refused = package(name).install(directory.path(), write("one"));
+        for name in [
+            "", "../x", ".hidden", "a/b", "a b", "-x", "x.onnx", "x.TOML",
+        ] {
+            let refused = package(name).install(&target, write("one"));
             assert!(matches!(refused, Err(PackageError::Name(_))), "{name}");
         }
     }
@@ -280,5 +313,28 @@ mod tests {
             .unwrap_err();
         assert_eq!(std::fs::read(&path).unwrap(), b"one");
         assert_eq!(files_below(directory.path()), ["net.onnx", "net.toml"]);
+    }
+
+    #[test]
+    fn what_is_not_ours_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = InstallDirectory::open(directory.path()).unwrap();
+        std::fs::create_dir(directory.path().join("photos")).unwrap();
+        std::fs::write(directory.path().join("photos/a.jpg"), "a").unwrap();
+        std::fs::write(directory.path().join("photos/other.onnx"), "b").unwrap();
+        for text in ["one", "two"] {
+            package("photos").install(&target, write(text)).unwrap();
+        }
+        let files = files_below(directory.path());
+        assert_eq!(files.len(), 5, "{files:?}");
+        assert!(files.contains(&"photos/a.jpg".to_owned()));
+        assert!(files.contains(&"photos/other.onnx".to_owned()));
+        std::fs::write(directory.path().join("Cargo.toml"), "[package]").unwrap();
+        let refused = package("Cargo").install(&target, write("one"));
+        assert!(matches!(refused, Err(PackageError::NotACard { .. })));
+        assert!(!directory.path().join("Cargo").exists());
+        let refused =
+            package("Cargo").write_beside(&directory.path().join("Cargo.onnx"), write("one"));
+        assert!(matches!(refused, Err(PackageError::NotACard { .. })));
     }
 }

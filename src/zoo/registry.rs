@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::NetworkDef;
 use super::family::{self, FamilyError, FamilyFile};
+use crate::nearest::nearest;
 
 macro_rules! bundled {
     ($file:literal) => {
@@ -107,30 +108,25 @@ impl Registry {
         self.networks.values()
     }
 
+    /// Every name by which [`Registry::get`] finds a network.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        self.networks()
+            .flat_map(|network| network.aliases.iter().chain([&network.name]))
+    }
+
     /// A network by its name or an alias.
     pub fn get(&self, name: &str) -> Result<&NetworkDef, RegistryError> {
         let alias = || {
             self.networks()
                 .find(|network| network.aliases.iter().any(|alias| alias == name))
         };
-        self.networks.get(name).or_else(alias).ok_or_else(|| {
-            let names = self
-                .networks()
-                .flat_map(|network| network.aliases.iter().chain([&network.name]));
-            let mut near: Vec<_> = names
-                .map(|candidate| (strsim::jaro_winkler(candidate, name), candidate))
-                .filter(|(similarity, _)| *similarity > 0.8)
-                .collect();
-            near.sort_by(|a, b| b.0.total_cmp(&a.0));
-            RegistryError::Unknown {
+        self.networks
+            .get(name)
+            .or_else(alias)
+            .ok_or_else(|| RegistryError::Unknown {
                 name: name.to_owned(),
-                nearest: near
-                    .into_iter()
-                    .take(3)
-                    .map(|(_, name)| name.clone())
-                    .collect(),
-            }
-        })
+                nearest: nearest(name, self.names()),
+            })
     }
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use prost::Message;
 
 use super::args::ImportArgs;
-use crate::cli::conversion::{IMAGENET_CLASSES, IMAGENET_LABELS};
+use crate::cli::conversion::default_labels;
 use crate::compile;
 use crate::engine::{Session, Threads};
 use crate::model::{Installed, Labels, Library, ModelCard, Package, Weights, metadata};
@@ -129,7 +129,7 @@ fn labels(args: &ImportArgs, found: &Installed, classes: usize) -> Result<Option
             let text = std::fs::read_to_string(&path);
             Ok(Some(text.with_context(|| path.display().to_string())?))
         }
-        None => Ok((classes == IMAGENET_CLASSES).then(|| IMAGENET_LABELS.to_owned())),
+        None => Ok(default_labels(classes)),
     }
 }
 

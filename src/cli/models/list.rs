@@ -7,6 +7,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::args::ListArgs;
+use super::one_line;
 use crate::model::{FindError, Installed, Library};
 use crate::zoo::{self, Accuracy, NetworkDef, Registry};
 
@@ -134,7 +135,7 @@ fn print(rows: &BTreeMap<String, Row>, out: &mut dyn Write) -> Result<()> {
                 .as_ref()
                 .map_or_else(none, |installed| match installed {
                     Ok(model) => model.file.display().to_string(),
-                    Err(error) => format!("cannot be used: {error}"),
+                    Err(error) => one_line(&format!("cannot be used: {error}")),
                 }),
         ]);
     }

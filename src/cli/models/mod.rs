@@ -6,14 +6,14 @@ mod list;
 mod pull;
 mod show;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
 pub use args::ModelsArgs;
 use args::ModelsCommand;
 
-use crate::model::Library;
+use crate::model::{InstallDirectory, Library};
 
 pub fn models(args: &ModelsArgs) -> Result<()> {
     match &args.command {
@@ -25,11 +25,16 @@ pub fn models(args: &ModelsArgs) -> Result<()> {
 }
 
 /// Where a model is installed: as asked, or in the user's data directory.
-fn target(into: Option<&Path>) -> Result<PathBuf> {
+fn target(into: Option<&Path>) -> Result<InstallDirectory> {
     let directory = into
         .map(Path::to_owned)
         .or_else(Library::user_directory)
         .context("no home directory to install the model in; give one with --into")?;
-    std::fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
-    Ok(directory)
+    InstallDirectory::open(&directory).with_context(|| directory.display().to_string())
+}
+
+/// Without what would break a line or a terminal.
+fn one_line(text: &str) -> String {
+    let printable = |c: char| if c.is_control() { ' ' } else { c };
+    text.trim_end().chars().map(printable).collect()
 }

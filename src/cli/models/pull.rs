@@ -7,7 +7,9 @@ use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::PullArgs;
-use crate::cli::conversion::{Built, Conversion, IMAGENET_CLASSES, IMAGENET_LABELS};
+use crate::cli::conversion::{Built, Conversion, IMAGENET_CLASSES, default_labels};
+use crate::cli::stoppable::Stoppable;
+use crate::daemon::Stop;
 use crate::hub::{Hub, HubError, RemoteFile, Snapshot, TimmConfig};
 use crate::preprocess::Spec;
 use crate::zoo::{FileWeights, NetworkDef, Registry, RegistryError, Weights};
@@ -42,7 +44,7 @@ pub fn pull(args: &PullArgs) -> Result<()> {
         .with_context(|| config_file.url.clone())?;
 
     let directory = super::target(args.into.as_deref())?;
-    let downloads = directory.join(".downloads");
+    let downloads = directory.path().join(".downloads");
     std::fs::create_dir_all(&downloads).with_context(|| downloads.display().to_string())?;
     let remote = snapshot.file(WEIGHTS)?;
     let sha256 = remote.sha256.as_ref().ok_or_else(|| HubError::NoChecksum {
@@ -74,7 +76,14 @@ pub fn pull(args: &PullArgs) -> Result<()> {
     };
     // Weights that do not fit will not fit the next time either.
     let built = built.inspect_err(|_| remove_download())?;
-    let card = built.package.install(&directory, |out| built.write(out))?;
+    let stop = Stop::default();
+    stop.on_signals().context("cannot handle signals")?;
+    let card = built
+        .package
+        .install(&directory, |out| {
+            built.write(&mut Stoppable { out, stop: &stop })
+        })
+        .with_context(|| format!("the weights received are kept in {}", local.display()))?;
     // The model holds the weights now.
     remove_download();
     let licence = &built.package.weights.licence;
@@ -202,7 +211,7 @@ fn labels(config: &TimmConfig, classes: usize) -> Result<Option<String>> {
                 .map(|label| label.replace(['\n', '\r'], " ") + "\n");
             Ok(Some(lines.collect()))
         }
-        None => Ok((classes == IMAGENET_CLASSES).then(|| IMAGENET_LABELS.to_owned())),
+        None => Ok(default_labels(classes)),
     }
 }
 

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use anyhow::Result;
 
+use super::one_line;
 use crate::model::{FindError, Installed, Library};
 use crate::preprocess::{Pipeline, Spec};
 use crate::zoo::{self, NetworkDef, Registry};
@@ -14,7 +15,7 @@ pub fn show(name: &str) -> Result<()> {
     let installed = match Library::from_environment().find(name) {
         Ok(model) => Some(model),
         Err(FindError::Unknown { .. }) if network.is_some() => None,
-        Err(error) => return Err(error.into()),
+        Err(_) => return crate::cli::find_model(name).map(|_| ()),
     };
     let mut out = io::stdout().lock();
     let mut rows = Rows(&mut out);
@@ -40,7 +41,7 @@ struct Rows<'a>(&'a mut dyn Write);
 
 impl Rows<'_> {
     fn row(&mut self, key: &str, value: impl std::fmt::Display) -> io::Result<()> {
-        writeln!(self.0, "{key:<15}{value}")
+        writeln!(self.0, "{key:<15}{}", one_line(&value.to_string()))
     }
 }
 
