@@ -7,6 +7,8 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits, RgbImage};
 use thiserror::Error;
 
+use super::jpeg::is_cut_short;
+
 /// Decoding may allocate this much and no more, whatever a file's header claims.
 const MAX_DECODED_BYTES: u64 = 512 << 20;
 
@@ -24,6 +26,8 @@ pub enum DecodeError {
     NotAFile { path: PathBuf },
     #[error("not a picture this build reads (JPEG, PNG, WebP)")]
     UnknownFormat,
+    #[error("the picture is cut short: its file ends before it does; copy the file again")]
+    CutShort,
     #[error("cannot decode the picture: {0}")]
     Decode(image::ImageError),
 }
@@ -53,6 +57,9 @@ pub fn decode_bytes(bytes: &[u8]) -> Result<RgbImage, DecodeError> {
         .expect("reading from memory cannot fail");
     if reader.format().is_none() {
         return Err(DecodeError::UnknownFormat);
+    }
+    if is_cut_short(bytes) {
+        return Err(DecodeError::CutShort);
     }
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_DECODED_BYTES);
@@ -112,6 +119,10 @@ mod tests {
         assert_eq!(back.get_pixel(0, 0).0, [77, 77, 77]);
     }
 
+    fn picture_of_noise() -> RgbImage {
+        RgbImage::from_fn(64, 64, |x, y| Rgb([(x * y * 7) as u8, (x ^ y) as u8, 3]))
+    }
+
     #[test]
     fn bad_bytes_are_errors() {
         assert!(matches!(decode_bytes(b""), Err(DecodeError::UnknownFormat)));
@@ -123,6 +134,9 @@ mod tests {
         let mut png = encode(&picture.into(), ImageFormat::Png);
         png.truncate(60);
         assert!(matches!(decode_bytes(&png), Err(DecodeError::Decode(_))));
+        let mut jpeg = encode(&picture_of_noise().into(), ImageFormat::Jpeg);
+        jpeg.truncate(jpeg.len() * 3 / 4);
+        assert!(matches!(decode_bytes(&jpeg), Err(DecodeError::CutShort)));
     }
 
     #[test]

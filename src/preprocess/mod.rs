@@ -1,6 +1,8 @@
 //! From a picture to the network's input tensor: decode, resize, crop, normalise.
 
 mod decode;
+mod jpeg;
+mod jpeg;
 mod spec;
 mod tf_resize;
 mod torch_resize;
