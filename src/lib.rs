@@ -14,5 +14,6 @@ mod nearest;
 mod panics;
 pub mod preprocess;
 pub mod sinks;
+mod text;
 pub mod validate;
 pub mod zoo;
