@@ -13,5 +13,6 @@ pub mod model;
 mod panics;
 pub mod preprocess;
 pub mod sinks;
+mod text;
 pub mod validate;
 pub mod zoo;

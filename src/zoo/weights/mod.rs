@@ -19,6 +19,7 @@ pub use self::synthetic::synthetic_tensor;
 use self::pytorch::Checkpoint;
 use self::safetensors::SafetensorsFile;
 use super::TensorSpec;
+use crate::text::some;
 
 /// Where the tensors of a network come from.
 pub enum Weights {
@@ -111,16 +112,6 @@ pub enum Mismatch {
         name: String,
         shape: Vec<usize>,
     },
-}
-
-/// A handful of names.
-fn some(names: &[String]) -> String {
-    const MOST: usize = 5;
-    let more = match names.len().saturating_sub(MOST) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    names[..names.len().min(MOST)].join(", ") + &more
 }
 
 /// Opens a regular file that is not empty, and tells its length. Of others, opening some waits for ever.
