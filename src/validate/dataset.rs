@@ -78,7 +78,7 @@ fn unknown_folders(known: usize, unknown: &[String], classes: usize) -> String {
     let unknown = some(unknown);
     if known > 0 {
         format!(
-            "{known} of its directories are named as classes of the model, but not these: {unknown}; rename or move them"
+            "others of its directories are named as classes of the model, but not these: {unknown}; rename or move them"
         )
     } else {
         format!(

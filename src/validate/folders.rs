@@ -57,11 +57,8 @@ fn named(
             });
         }
     }
-    let by_name = |name: &str| classes.by_name(name);
-    let by_number = |name: &str| classes.by_number(name);
-    let resolvers: [&dyn Fn(&str) -> Option<usize>; 2] = [&by_name, &by_number];
-    for class in resolvers {
-        let class = |name: &OsString| class(name.to_str()?);
+    for class in [Classes::by_name, Classes::by_number] {
+        let class = |name: &OsString| class(classes, name.to_str()?);
         let known: BTreeMap<_, _> = all
             .iter()
             .filter_map(|name| Some((name.clone(), class(name)?)))

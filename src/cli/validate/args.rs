@@ -11,9 +11,9 @@ use crate::validate::Shard;
 #[command(
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
-    after_help = "Pictures that cannot be read are reported, counted and left out of the figures; hidden files and \
+    after_help = "Pictures that cannot be read are reported, counted and left out of the figures. Hidden files and \
                   directories are passed over.\nThe exit status is 0 unless no picture could be classified, the run was \
-                  interrupted, or something could not be read or written."
+                  interrupted, or it failed otherwise."
 )]
 pub struct ValidateArgs {
     #[command(subcommand)]
