@@ -1,5 +1,7 @@
 //! `validate` on real photographs with the bundled model.
 
+#[path = "validate/predictions.rs"]
+mod predictions;
 mod support;
 
 use std::collections::BTreeMap;
@@ -147,45 +149,6 @@ fn every_layout_gives_the_precision_of_the_main_job() {
 }
 
 #[test]
-fn shards_merge_to_the_whole_run_byte_for_byte() {
-    let root = tempfile::tempdir().unwrap();
-    let data = folders(root.path());
-    let at = |name: &str| root.path().join(name).to_str().unwrap().to_owned();
-    let whole = validate(&data, &["--predictions", &at("whole.csv")]);
-    assert_eq!(whole.status.code(), Some(0), "{}", stderr(&whole));
-    let shards: Vec<_> = (1..=3).map(|index| at(&format!("{index}.csv"))).collect();
-    for (index, file) in shards.iter().enumerate() {
-        let shard = format!("{}/3", index + 1);
-        let output = validate(&data, &["--shard", &shard, "--predictions", file]);
-        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-        assert!(stdout(&output).contains(&format!("shard     {shard}")));
-    }
-    let merge = |more: &[&str]| run(&[&["validate", "merge"], more].concat());
-    let [a, b, c] = [&shards[0], &shards[1], &shards[2]].map(String::as_str);
-    let merged = merge(&[c, a, b, "--predictions", &at("merged.csv")]);
-    assert_eq!(merged.status.code(), Some(0), "{}", stderr(&merged));
-    assert_eq!(stdout(&merged), stdout(&whole));
-    let read = |name: &str| std::fs::read_to_string(at(name)).unwrap();
-    assert_eq!(read("merged.csv"), read("whole.csv"));
-    assert_eq!(read("whole.csv").lines().count(), COUNT + 2);
-    for (files, says) in [
-        (&[a, b][..], "shard 3/3"),
-        (&[a, b, b, c], "both shard 2 of 3"),
-        (&[&at("whole.csv")], "not a shard"),
-        (&["README.md"], "README.md: not a file of predictions"),
-        (&["none.csv"], "none.csv"),
-    ] {
-        let refused = merge(files);
-        assert_eq!(refused.status.code(), Some(1));
-        assert!(
-            stderr(&refused).contains(says),
-            "{says}: {}",
-            stderr(&refused)
-        );
-    }
-}
-
-#[test]
 fn unreadable_pictures_are_reported_and_left_out() {
     let root = tempfile::tempdir().unwrap();
     let data = folders(root.path());
@@ -213,7 +176,16 @@ fn unreadable_pictures_are_reported_and_left_out() {
         rows.contains("n01440764/text.jpg,0,\"not a picture"),
         "{rows}"
     );
-    // Nothing but such pictures is no result.
+    // Nothing but such pictures is no result, except as a part of a set.
+    let csv = root.path().join("none.csv");
+    let only = root.path().join("only");
+    std::fs::create_dir(&only).unwrap();
+    std::fs::rename(&damaged, only.join(synset(0))).unwrap();
+    let damaged = only.join(synset(0));
+    let output = validate(&only, &["--predictions", csv.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty());
+    assert_eq!(std::fs::read_to_string(csv).unwrap().lines().count(), 4);
     let output = validate(&damaged, &["--compare", MODEL]);
     assert_eq!(output.status.code(), Some(1));
     assert!(
@@ -274,6 +246,36 @@ fn two_models_are_compared() {
     );
     assert_eq!(right(0) as u64, expected(&data, &[]).0);
 
+    // The same classes in another order.
+    let labels = std::fs::read_to_string("models/imagenet_labels.txt").unwrap();
+    let mut lines: Vec<_> = labels.lines().collect();
+    lines.swap(3, 7);
+    let swapped_labels = root.path().join("swapped.txt");
+    std::fs::write(&swapped_labels, lines.join("\n")).unwrap();
+    let swapped = root.path().join("swapped.onnx");
+    let [swapped_labels, swapped] = [&swapped_labels, &swapped].map(|path| path.to_str().unwrap());
+    let output = run(&[
+        "export",
+        "mnasnet_small",
+        "--weights",
+        "synthetic",
+        "--labels",
+        swapped_labels,
+        "-o",
+        swapped,
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let output = validate(&data, &["--compare", swapped]);
+    assert_eq!(output.status.code(), Some(1));
+    let says = format!(
+        "class 3 is '{}' of {MODEL} and '{}' of swapped",
+        lines[7], lines[3]
+    );
+    assert!(stderr(&output).contains(&says), "{}", stderr(&output));
+    assert!(output.stdout.is_empty());
+    let one_list = ["--json", "--compare", swapped, "--labels", swapped_labels];
+    assert_eq!(report(&validate(&data, &one_list))["pictures"], COUNT);
+
     let output = validate(&data, &["--compare", "tests/data/colours.onnx"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(
@@ -289,6 +291,10 @@ fn data_that_cannot_be_judged_are_explained() {
     let data = flat(root.path());
     let numbers = root.path().join("numbers.txt");
     std::fs::write(&numbers, "490\n".repeat(COUNT)).unwrap();
+    let stray = folders(&root.path().join("1"));
+    copy("panda.jpg", &stray.join("stray.jpg"));
+    let misnamed = folders(&root.path().join("2"));
+    std::fs::create_dir(misnamed.join("n0144")).unwrap();
     for (data, more, says) in [
         (data.as_path(), &[][..], "a directory for each class"),
         (
@@ -301,6 +307,8 @@ fn data_that_cannot_be_judged_are_explained() {
         (Path::new("src"), &[], "src: no pictures"),
         (Path::new("tests/photos"), &[], "labelled"),
         (&data, &["--labels", "tests/data/colours.txt"], "9 labels"),
+        (&stray, &[], "1 of 22 pictures are of: stray.jpg;"),
+        (&misnamed, &[], "but not these: n0144; rename"),
     ] {
         let output = validate(data, more);
         assert_eq!(output.status.code(), Some(1), "{says}");
@@ -311,6 +319,12 @@ fn data_that_cannot_be_judged_are_explained() {
         );
         assert!(output.stdout.is_empty());
     }
+}
+
+#[test]
+fn help_tells_the_exit_status() {
+    let help = stdout(&run(&["validate", "--help"]));
+    assert!(help.contains("The exit status is 0 unless"), "{help}");
 }
 
 /// What has been done until then is printed and kept, and marked.

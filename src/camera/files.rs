@@ -96,7 +96,8 @@ fn expand(pattern: &str) -> Result<Vec<PathBuf>, FilesError> {
     }
 }
 
-/// The pictures below a directory, sorted, and the directories there that cannot be read.
+/// The pictures below a directory, sorted, and the directories there that cannot be read. What is hidden is passed over:
+/// thumbnails, rubbish bins, what editors and copying programs leave.
 pub fn pictures_below(directory: &Path) -> impl Iterator<Item = PathBuf> {
     let is_picture = |path: &Path| {
         let extension = path.extension().and_then(OsStr::to_str);
@@ -106,16 +107,27 @@ pub fn pictures_below(directory: &Path) -> impl Iterator<Item = PathBuf> {
         .follow_links(true)
         .sort_by_file_name()
         .into_iter()
+        // The directory itself was asked for.
+        .filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry.file_name()))
         .filter_map(move |entry| match entry {
             Ok(entry) => {
                 (entry.file_type().is_file() && is_picture(entry.path())).then(|| entry.into_path())
             }
             // Not a dangling link to something else.
-            Err(error) => error
-                .path()
-                .filter(|path| is_picture(path) || path.is_dir())
-                .map(Path::to_owned),
+            Err(error) => {
+                let hidden =
+                    |path: &Path| error.depth() > 0 && path.file_name().is_some_and(is_hidden);
+                error
+                    .path()
+                    .filter(|path| !hidden(path) && (is_picture(path) || path.is_dir()))
+                    .map(Path::to_owned)
+            }
         })
+}
+
+/// Whether a file or directory of this name is left out of listings.
+pub fn is_hidden(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".")
 }
 
 impl Source for Files {
@@ -192,10 +204,25 @@ mod tests {
             Files::new(&[at("[")]),
             Err(FilesError::Pattern { .. })
         ));
-        std::fs::create_dir(root.path().join("empty")).unwrap();
+        std::fs::create_dir(at("empty")).unwrap();
         assert!(matches!(
             Files::new(&[at("empty")]),
             Err(FilesError::NoPictures(_))
         ));
+    }
+
+    #[test]
+    fn hidden_files_are_passed_over_unless_named() {
+        let root = tempfile::tempdir().unwrap();
+        let top = root.path().join(".pictures");
+        for name in ["a.jpg", "._a.jpg", ".thumbs/b.jpg", "sub/.thumbs/c.jpg"] {
+            let path = top.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        std::os::unix::fs::symlink("gone", top.join("sub/.d.jpg")).unwrap();
+        assert_eq!(names(std::slice::from_ref(&top)), ["a.jpg"]);
+        assert_eq!(names(&[top.join("._a.jpg")]), ["._a.jpg"]);
+        assert_eq!(names(&[top.join(".thumbs")]), ["b.jpg"]);
     }
 }

@@ -17,7 +17,7 @@ mod test_picture;
 pub use capture::{CameraOptions, LiveCamera};
 pub use device::{CameraReport, CameraStatus, probe, stable_names};
 pub use error::{CSI_WAYS_OUT, CameraError, FrameError};
-pub use files::{Files, FilesError, pictures_below};
+pub use files::{Files, FilesError, is_hidden, pictures_below};
 pub use frame::{Frame, RawFrame};
 pub use pixel::{FrameFormat, PixelFormat};
 pub use test_picture::TestPicture;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-use super::Classes;
+use super::{Classes, classes};
+use crate::text::some;
 
 #[derive(Debug, Error, PartialEq)]
 pub enum ListError {
@@ -12,6 +13,15 @@ pub enum ListError {
         "line {line}: '{class}' is neither a WordNet id, nor a label of the model, nor the index of a class"
     )]
     Class { line: usize, class: String },
+    #[error(
+        "line {line}: '{class}' is the label of several classes ({indices}); give WordNet ids, or lines of a file name \
+         and an index"
+    )]
+    SharedLabel {
+        line: usize,
+        class: String,
+        indices: String,
+    },
     #[error("line {line}: expected one column or two, not '{text}'")]
     Columns { line: usize, text: String },
     #[error(
@@ -29,20 +39,11 @@ pub enum ListError {
     Missing { missing: Vec<String> },
 }
 
-/// The first few of many.
-pub(super) fn some(names: &[String]) -> String {
-    let shown = names.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
-    match names.len().checked_sub(5) {
-        Some(more @ 1..) => format!("{shown} and {more} more"),
-        _ => shown,
-    }
-}
-
 /// The class of each of `files`, which are names without directory, in order. Forms of the list:
 /// - a column of WordNet ids or labels, in the order of the files;
 /// - file name and class (WordNet id or index from 0), separated by white space, as Caffe's `val.txt`;
 /// - `ImageId,PredictionString` as Kaggle's `LOC_val_solution.csv`, the class being the first word of the second.
-pub(super) fn classes(
+pub(super) fn listed(
     text: &str,
     files: &[String],
     known: &Classes,
@@ -86,14 +87,12 @@ pub(super) fn classes(
         }
         match known.by_name(text) {
             Some(class) => classes.push(class),
+            None if known.sharing(text).is_some() => return Err(unknown(line, text, known)),
             None if text.split_whitespace().count() > 2 => {
                 let text = text.to_owned();
                 return Err(ListError::Columns { line, text });
             }
-            None => {
-                let class = text.to_owned();
-                return Err(ListError::Class { line, class });
-            }
+            None => return Err(unknown(line, text, known)),
         }
     }
     if classes.len() != files.len() {
@@ -103,6 +102,18 @@ pub(super) fn classes(
         });
     }
     Ok(classes)
+}
+
+fn unknown(line: usize, name: &str, known: &Classes) -> ListError {
+    let class = name.to_owned();
+    match known.sharing(name) {
+        Some(sharing) => ListError::SharedLabel {
+            line,
+            class,
+            indices: classes::indices(sharing),
+        },
+        None => ListError::Class { line, class },
+    }
 }
 
 /// Without directory and extension, as Kaggle has it.
@@ -122,12 +133,8 @@ fn by_name<'a>(
 ) -> Result<Vec<usize>, ListError> {
     let mut listed = BTreeMap::new();
     for (line, file, name) in rows {
-        let index = || name.parse().ok().filter(|index| *index < known.count());
-        let class = known.by_name(name).or_else(index);
-        let class = class.ok_or_else(|| ListError::Class {
-            line,
-            class: name.to_owned(),
-        })?;
+        let class = known.by_name(name).or_else(|| known.by_number(name));
+        let class = class.ok_or_else(|| unknown(line, name, known))?;
         if listed.insert(stem(file), class).is_some() {
             let file = file.to_owned();
             return Err(ListError::Twice { line, file });
@@ -153,7 +160,7 @@ mod tests {
     }
 
     fn read(text: &str) -> Result<Vec<usize>, ListError> {
-        classes(text, &files(), &Classes::imagenet_for_tests())
+        listed(text, &files(), &Classes::imagenet_for_tests())
     }
 
     #[test]
@@ -187,6 +194,26 @@ mod tests {
         ] {
             let error = read(text).unwrap_err().to_string();
             assert!(error.contains(says), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn labels_of_several_classes_are_refused() {
+        let classes = Classes::for_tests(&["rook", "sand crane", "sand crane"]);
+        for text in [
+            "rook\nsand crane\nrook\n",
+            "ImageId,PredictionString\nv_1,rook\nv_2,rook\nv_3,rook\n",
+        ] {
+            let read = listed(text, &files(), &classes);
+            assert_eq!(read.is_err(), text.contains("crane"), "{read:?}");
+            if let Err(error) = read {
+                assert!(
+                    error
+                        .to_string()
+                        .starts_with("line 2: 'sand crane' is the label of several classes (1, 2)"),
+                    "{error}"
+                );
+            }
         }
     }
 }

@@ -1,8 +1,7 @@
-//! What a model said of every picture, as a file; and the parts of a divided run put together.
+//! What a model said of every picture, as a file.
 //!
 //! The file is CSV (RFC 4180) after one comment line that says in JSON what was run.
 
-use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
@@ -48,6 +47,7 @@ pub struct Shard {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
+    /// As [`Sample::path`](super::Sample::path).
     pub path: String,
     pub class: Option<usize>,
     /// Index and score of the likeliest classes, best first; or why there are none.
@@ -62,42 +62,15 @@ pub enum ResultsError {
     Format { path: PathBuf, problem: String },
 }
 
-#[derive(Debug, Error, PartialEq)]
-pub enum MergeError {
-    #[error("{path}: the run did not come to its end; run this shard again", path = path.display())]
-    Incomplete { path: PathBuf },
-    #[error("{path}: is not a shard, but a whole run", path = path.display())]
-    NotAShard { path: PathBuf },
-    #[error(
-        "{path} and {other} do not belong together: their {what} differ",
-        path = path.display(), other = other.display()
-    )]
-    Mixed {
-        path: PathBuf,
-        other: PathBuf,
-        what: &'static str,
-    },
-    #[error(
-        "{path} and {other} are both shard {index} of {count}",
-        path = path.display(), other = other.display()
-    )]
-    Twice {
-        path: PathBuf,
-        other: PathBuf,
-        index: usize,
-        count: usize,
-    },
-    #[error("missing: {}", missing.iter().map(|index| format!("shard {index}/{count}")).collect::<Vec<_>>().join(", "))]
-    Missing { missing: Vec<usize>, count: usize },
-    #[error(
-        "{found} predictions, but the set has {pictures} pictures; a file was changed or cut short"
-    )]
-    Count { found: usize, pictures: usize },
-    #[error("no files to merge")]
-    Nothing,
-}
-
 impl Shard {
+    /// The most parts that a set can have.
+    pub const MOST: usize = 100_000;
+
+    /// `None` unless 1 ≤ `index` ≤ `count` ≤ [`Shard::MOST`].
+    pub fn new(index: usize, count: usize) -> Option<Self> {
+        ((1..=count).contains(&index) && count <= Self::MOST).then_some(Shard { index, count })
+    }
+
     /// Whether it holds the picture at this place of the whole set.
     pub fn holds(&self, place: usize) -> bool {
         place % self.count == self.index - 1
@@ -128,6 +101,11 @@ impl Results {
         csv.flush()
     }
 
+    /// Pictures of which nothing was found out.
+    pub fn unreadable(&self) -> usize {
+        self.rows.iter().filter(|row| row.top.is_err()).count()
+    }
+
     pub fn read(path: &Path) -> Result<Self, ResultsError> {
         let failed = |source| ResultsError::Read {
             path: path.to_owned(),
@@ -149,7 +127,7 @@ impl Results {
         let header: Header = serde_json::from_slice(header).map_err(|e| bad(e.to_string()))?;
         if header
             .shard
-            .is_some_and(|shard| shard.index == 0 || shard.index > shard.count)
+            .is_some_and(|Shard { index, count }| Shard::new(index, count).is_none())
         {
             return Err(bad("its shard has an impossible number".to_owned()));
         }
@@ -191,72 +169,9 @@ fn row(record: &csv::StringRecord) -> Option<Row> {
     })
 }
 
-/// Puts all shards of one run together, as if it had not been divided.
-pub fn merge(shards: Vec<(PathBuf, Results)>) -> Result<Results, MergeError> {
-    let Some((first_path, first)) = shards.first() else {
-        return Err(MergeError::Nothing);
-    };
-    let (first_path, first) = (first_path.clone(), first.header.clone());
-    let mut by_index: BTreeMap<usize, (PathBuf, Vec<Row>)> = BTreeMap::new();
-    for (path, Results { header, rows }) in shards {
-        let mixed = |what| MergeError::Mixed {
-            path: first_path.clone(),
-            other: path.clone(),
-            what,
-        };
-        let Some(Shard { index, count }) = header.shard else {
-            return Err(MergeError::NotAShard { path });
-        };
-        if !header.complete {
-            return Err(MergeError::Incomplete { path });
-        }
-        if header.sha256 != first.sha256 || header.model != first.model {
-            return Err(mixed("models"));
-        }
-        if header.preprocess != first.preprocess {
-            return Err(mixed("preprocessing"));
-        }
-        if header.dataset != first.dataset || header.pictures != first.pictures {
-            return Err(mixed("pictures"));
-        }
-        if first.shard.is_some_and(|shard| shard.count != count) {
-            return Err(mixed("numbers of shards"));
-        }
-        if let Some((other, _)) = by_index.get(&index) {
-            return Err(MergeError::Twice {
-                path: other.clone(),
-                other: path,
-                index,
-                count,
-            });
-        }
-        by_index.insert(index, (path, rows));
-    }
-    let count = first.shard.map_or(0, |shard| shard.count);
-    let missing: Vec<_> = (1..=count)
-        .filter(|index| !by_index.contains_key(index))
-        .collect();
-    if !missing.is_empty() {
-        return Err(MergeError::Missing { missing, count });
-    }
-    let mut rows: Vec<Row> = by_index.into_values().flat_map(|(_, rows)| rows).collect();
-    rows.sort_by(|a, b| a.path.cmp(&b.path));
-    rows.dedup_by(|a, b| a.path == b.path);
-    if rows.len() != first.pictures {
-        return Err(MergeError::Count {
-            found: rows.len(),
-            pictures: first.pictures,
-        });
-    }
-    let header = Header {
-        shard: None,
-        ..first
-    };
-    Ok(Results { header, rows })
-}
-
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::digest;
     use super::*;
 
     pub(crate) fn results(rows: Vec<Row>) -> Results {
@@ -266,7 +181,7 @@ pub(super) mod tests {
                 sha256: "aa".to_owned(),
                 preprocess: Spec::imagenet(32),
                 pictures: rows.len(),
-                dataset: "dd".to_owned(),
+                dataset: digest(rows.iter().map(|row| (row.path.as_str(), row.class))),
                 shard: None,
                 complete: true,
             },
@@ -283,7 +198,7 @@ pub(super) mod tests {
         }
     }
 
-    fn whole() -> Results {
+    pub(crate) fn whole() -> Results {
         let unreadable = Row {
             top: Err("not a \"picture\",\nbut text".to_owned()),
             ..row("c,d.jpg", Some(3), &[])
@@ -293,29 +208,6 @@ pub(super) mod tests {
             row("b.jpg", None, &[2, 1]),
             unreadable,
         ])
-    }
-
-    fn shards(count: usize) -> Vec<(PathBuf, Results)> {
-        let whole = whole();
-        let part = |index| {
-            let shard = Shard { index, count };
-            let rows = whole
-                .rows
-                .iter()
-                .enumerate()
-                .filter(|(place, _)| shard.holds(*place));
-            let header = Header {
-                shard: Some(shard),
-                ..whole.header.clone()
-            };
-            let rows = rows.map(|(_, row)| row.clone()).collect();
-            (
-                PathBuf::from(format!("{index}.csv")),
-                Results { header, rows },
-            )
-        };
-        // Whatever order they come in.
-        (1..=count).rev().map(part).collect()
     }
 
     #[test]
@@ -340,69 +232,23 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn shards_make_the_whole() {
-        for count in 1..=5 {
-            assert_eq!(merge(shards(count)).unwrap(), whole(), "{count}");
-        }
-    }
-
-    #[test]
-    fn shards_that_do_not_belong_together_are_refused() {
-        struct Case {
-            change: fn(&mut Vec<(PathBuf, Results)>),
-            says: &'static str,
-        }
-        let cases = [
-            Case {
-                change: |s| drop(s.remove(1)),
-                says: "shard 2/3",
-            },
-            Case {
-                change: |s| s.push(s[0].clone()),
-                says: "both shard 3 of 3",
-            },
-            Case {
-                change: |s| s[1].1.header.sha256.clear(),
-                says: "models",
-            },
-            Case {
-                change: |s| s[1].1.header.model.clear(),
-                says: "models",
-            },
-            Case {
-                change: |s| s[2].1.header.preprocess.resize += 1,
-                says: "preprocessing",
-            },
-            Case {
-                change: |s| s[2].1.header.dataset.clear(),
-                says: "pictures",
-            },
-            Case {
-                change: |s| s[0].1.header.complete = false,
-                says: "3.csv: the run did not",
-            },
-            Case {
-                change: |s| s[0].1.header.shard = None,
-                says: "3.csv: is not a shard",
-            },
-            Case {
-                change: |s| *s = [&shards(3)[..2], &shards(2)[..1]].concat(),
-                says: "numbers of shards",
-            },
-            Case {
-                change: |s| drop(s[0].1.rows.pop()),
-                says: "2 predictions, but the set has 3",
-            },
-            Case {
-                change: Vec::clear,
-                says: "no files",
-            },
-        ];
-        for case in cases {
-            let mut shards = shards(3);
-            (case.change)(&mut shards);
-            let error = merge(shards).unwrap_err().to_string();
-            assert!(error.contains(case.says), "{}: {error}", case.says);
+    fn shards_of_impossible_numbers_are_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("predictions.csv");
+        for (index, count) in [
+            (0, 1),
+            (2, 1),
+            (1, 0),
+            (1, Shard::MOST + 1),
+            (1, usize::MAX),
+        ] {
+            let mut part = whole();
+            part.header.shard = Some(Shard { index, count });
+            let mut bytes = Vec::new();
+            part.write(&mut bytes).unwrap();
+            std::fs::write(&path, &bytes).unwrap();
+            let error = Results::read(&path).unwrap_err().to_string();
+            assert!(error.contains("impossible number"), "{error}");
         }
     }
 }

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 use image::RgbImage;
-use thiserror::Error;
 
 use super::results::TOP;
 use super::{Row, Sample};
@@ -21,14 +20,6 @@ pub struct Workers {
     pub batch: usize,
 }
 
-#[derive(Debug, Error)]
-pub enum RunnerError {
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    #[error("none of the {0} pictures could be classified")]
-    None(usize),
-}
-
 /// Classifies `samples` below `root`, in their order; fewer of them if stopped before the end. `load` is called by
 /// each thread; `done` is told of each picture, in whatever order they are finished.
 pub fn run(
@@ -38,7 +29,7 @@ pub fn run(
     load: &(dyn Fn() -> Result<LoadedModel, LoadError> + Sync),
     stop: &Stop,
     done: &mut dyn FnMut(&Row),
-) -> Result<Vec<Row>, RunnerError> {
+) -> Result<Vec<Row>, LoadError> {
     let threads = workers
         .threads
         .min(samples.len().div_ceil(workers.batch))
@@ -83,11 +74,7 @@ pub fn run(
         drop(receiver);
         Ok::<(), LoadError>(())
     })?;
-    let rows: Vec<Row> = rows.into_iter().flatten().collect();
-    if !rows.is_empty() && rows.iter().all(|row| row.top.is_err()) {
-        return Err(RunnerError::None(rows.len()));
-    }
-    Ok(rows)
+    Ok(rows.into_iter().flatten().collect())
 }
 
 const SELECTION: Selection = Selection {
@@ -99,7 +86,7 @@ fn classify(root: &Path, sample: &Sample, classifier: &mut Classifier) -> Row {
     let read = |path: &Path| -> Result<RgbImage, String> {
         decode_file(path).map_err(|e| e.to_string().trim_end().to_owned())
     };
-    let top = read(&root.join(&sample.path)).and_then(|picture| {
+    let top = read(&root.join(&sample.file)).and_then(|picture| {
         let found = classifier.classify(&picture).map_err(|e| e.to_string())?;
         let top = found.top.into_iter();
         Ok(top

@@ -8,7 +8,13 @@ use crate::cli::args::Preprocessing;
 use crate::validate::Shard;
 
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = "Pictures that cannot be read are reported, counted and left out of the figures. Hidden files and \
+                  directories are passed over.\nThe exit status is 0 unless no picture could be classified, the run was \
+                  interrupted, or it failed otherwise."
+)]
 pub struct ValidateArgs {
     #[command(subcommand)]
     pub command: Option<ValidateCommand>,
@@ -87,13 +93,17 @@ pub struct MergeArgs {
 }
 
 fn shard(text: &str) -> Result<Shard, String> {
-    let numbers = text.split_once('/').and_then(|(index, count)| {
-        let (index, count) = (index.parse().ok()?, count.parse().ok()?);
-        (1..=count)
-            .contains(&index)
-            .then_some(Shard { index, count })
-    });
-    numbers.ok_or_else(|| "expected I/N with I from 1 to N, for instance 1/8".to_owned())
+    let numbers = text.split_once('/');
+    let numbers =
+        numbers.and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
+    numbers
+        .and_then(|(index, count)| Shard::new(index, count))
+        .ok_or_else(|| {
+            format!(
+                "expected I/N with I from 1 to N and N up to {}, for instance 1/8",
+                Shard::MOST
+            )
+        })
 }
 
 #[cfg(test)]
@@ -103,7 +113,17 @@ mod tests {
     #[test]
     fn shards_count_from_one() {
         assert_eq!(shard("3/8"), Ok(Shard { index: 3, count: 8 }));
-        for bad in ["0/8", "9/8", "1/0", "1", "a/b", "-1/2"] {
+        assert!(shard("100000/100000").is_ok());
+        for bad in [
+            "0/8",
+            "9/8",
+            "1/0",
+            "1",
+            "a/b",
+            "-1/2",
+            "1/100001",
+            "1/18446744073709551615",
+        ] {
             assert!(shard(bad).is_err(), "{bad}");
         }
     }

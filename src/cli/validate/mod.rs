@@ -1,6 +1,7 @@
 //! `validate`: precision over labelled pictures, agreement of two models.
 
 mod args;
+mod predictions;
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -13,11 +14,12 @@ use sha2::{Digest, Sha256};
 
 pub use args::ValidateArgs;
 use args::{MergeArgs, ValidateCommand, ValidateRunArgs};
+use predictions::PredictionsFile;
 
 use super::find_model;
 use crate::daemon::{self, LoadedModel, Stop};
 use crate::engine::Threads;
-use crate::model::{Installed, Labels, NewFile, hex};
+use crate::model::{Installed, Labels, hex};
 use crate::validate::{
     self, Classes, Comparison, Dataset, Header, Report, Results, Row, Sample, Workers,
 };
@@ -34,6 +36,8 @@ struct Candidate<'a> {
     installed: Installed,
     labels_file: Option<&'a Path>,
     labels: Labels,
+    /// Whether the labels are from a file, and not made up.
+    is_labelled: bool,
     header: Header,
 }
 
@@ -62,10 +66,39 @@ impl<'a> Candidate<'a> {
                 shard: args.shard,
                 complete: false,
             },
+            is_labelled: labels_file.is_some() || installed.labels_file().is_some(),
             installed,
             labels_file,
             labels,
         })
+    }
+
+    /// Whether an index means the same to both, as far as can be known.
+    fn check_comparable(&self, other: &Candidate) -> Result<()> {
+        let names = [self, other].map(|candidate| &candidate.installed.name);
+        let counts = [self, other].map(|candidate| candidate.labels.len());
+        if counts[0] != counts[1] {
+            bail!(
+                "{} has {} classes and {} has {}: they cannot be compared",
+                names[0],
+                counts[0],
+                names[1],
+                counts[1]
+            );
+        }
+        if !self.is_labelled || !other.is_labelled {
+            return Ok(());
+        }
+        let mut labels = self.labels.iter().zip(other.labels.iter()).enumerate();
+        if let Some((index, (a, b))) = labels.find(|(_, (a, b))| a != b) {
+            bail!(
+                "class {index} is '{a}' of {} and '{b}' of {}: their classes are not the same and cannot be compared; if \
+                 only the wording differs, give both one list with --labels",
+                names[0],
+                names[1]
+            );
+        }
+        Ok(())
     }
 }
 
@@ -84,37 +117,46 @@ fn run(args: &ValidateRunArgs) -> Result<()> {
         .as_deref()
         .map(|other| Candidate::find(other, args))
         .transpose()?;
+    if let Some(second) = &second {
+        first.check_comparable(second)?;
+    }
     let classes = Classes::new(&first.labels);
     let dataset = Dataset::open(data, args.labels_list.as_deref(), &classes)?;
-    if let Some(second) = &second {
-        let counts = [first.labels.len(), second.labels.len()];
-        if counts[0] != counts[1] {
-            bail!(
-                "{model} has {} classes and {} has {}: they cannot be compared",
-                counts[0],
-                second.installed.name,
-                counts[1]
-            );
-        }
-    } else {
+    if second.is_none() {
         dataset.check_labelled()?;
     }
-    // Before hours of work that could not be kept.
-    let file = args.predictions.as_deref().map(new_file).transpose()?;
+    let predictions = args.predictions.as_deref();
+    let file = predictions.map(PredictionsFile::create).transpose()?;
 
     let results = classify(&first, &dataset, args, &stop)?;
-    if let Some(second) = second {
-        let others = classify(&second, &dataset, args, &stop)?;
-        // An interrupted run has fewer of one than of the other.
-        let comparison = Comparison::new(&results, &others, &first.labels);
-        print(&comparison, args.json)?;
-        return ended(results.header.complete && others.header.complete);
-    }
-    if let (Some(file), Some(path)) = (file, &args.predictions) {
-        keep(file, path, &results)?;
-    }
-    print(&Report::new(&results), args.json)?;
+    let Some(second) = second else {
+        return finish(&results, file, args.json);
+    };
+    check(&results)?;
+    let others = classify(&second, &dataset, args, &stop)?;
+    check(&others)?;
+    // An interrupted run has fewer of one than of the other.
+    let comparison = Comparison::new(&results, &others, &first.labels);
+    print(&comparison, args.json)?;
+    ended(results.header.complete && others.header.complete)
+}
+
+/// Keeps and reports results. One that cannot be done does not keep the other from being done.
+fn finish(results: &Results, file: Option<PredictionsFile>, as_json: bool) -> Result<()> {
+    let kept = file.map_or(Ok(()), |file| file.keep(results));
+    let reported = check(results).and_then(|()| print(&Report::new(results), as_json));
+    kept?;
+    reported?;
     ended(results.header.complete)
+}
+
+/// Whether there is anything to report.
+fn check(results: &Results) -> Result<()> {
+    let (pictures, unreadable) = (results.rows.len(), results.unreadable());
+    if results.header.complete && pictures > 0 && unreadable == pictures {
+        bail!("none of the {pictures} pictures could be classified");
+    }
+    Ok(())
 }
 
 fn ended(complete: bool) -> Result<()> {
@@ -156,7 +198,7 @@ fn classify(
     bar.finish_and_clear();
     let header = Header {
         pictures: dataset.samples.len(),
-        dataset: digest(&dataset.samples),
+        dataset: dataset.digest(),
         complete: rows.len() == samples.len(),
         ..candidate.header.clone()
     };
@@ -173,39 +215,12 @@ fn progress_bar(pictures: usize) -> ProgressBar {
     ProgressBar::new(pictures as u64).with_style(style.expect("the template is sound"))
 }
 
-/// What makes two sets of pictures the same for our purpose.
-fn digest(samples: &[Sample]) -> String {
-    let mut digest = Sha256::new();
-    for Sample { path, class } in samples {
-        digest.update(format!("{path}\0{class:?}\0"));
-    }
-    hex(&digest.finalize())
-}
-
 fn merge(args: &MergeArgs) -> Result<()> {
+    let predictions = args.predictions.as_deref();
+    let file = predictions.map(PredictionsFile::create).transpose()?;
     let read = |path: &PathBuf| Ok((path.clone(), Results::read(path)?));
     let shards: Result<Vec<_>> = args.files.iter().map(read).collect();
-    let results = validate::merge(shards?)?;
-    if let Some(path) = &args.predictions {
-        keep(new_file(path)?, path, &results)?;
-    }
-    print(&Report::new(&results), args.json)
-}
-
-fn new_file(path: &Path) -> Result<NewFile> {
-    let directory = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    NewFile::create(directory).with_context(|| format!("{}: cannot be written", path.display()))
-}
-
-fn keep(mut file: NewFile, path: &Path, results: &Results) -> Result<()> {
-    let name = path.file_name().unwrap_or_default();
-    results
-        .write(&mut file)
-        .and_then(|()| file.keep(name))
-        .with_context(|| format!("{}: cannot be written", path.display()))
+    finish(&validate::merge(shards?)?, file, args.json)
 }
 
 fn print(result: &(impl Display + Serialize), as_json: bool) -> Result<()> {
