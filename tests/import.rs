@@ -230,6 +230,46 @@ fn our_own_models_bring_their_preprocessing() {
     }
 }
 
+/// A free size becomes that of the network it is like, and the crop goes with it.
+#[test]
+fn a_free_size_is_that_of_the_network_it_is_like() {
+    let directory = tempfile::tempdir().unwrap();
+    let bytes = std::fs::read(Path::new(EXPORTS).join("geffnet.onnx")).unwrap();
+    let mut model = compile::parse(&bytes).unwrap();
+    let graph = model.graph.as_mut().unwrap();
+    let input = graph
+        .input
+        .iter_mut()
+        .find(|input| input.name == "input")
+        .unwrap();
+    let kind = input.r#type.as_mut().unwrap().value.as_mut().unwrap();
+    let tract_onnx::pb::type_proto::Value::TensorType(tensor) = kind;
+    for dim in &mut tensor.shape.as_mut().unwrap().dim[2..] {
+        dim.value = None;
+    }
+    let file = directory.path().join("free.onnx");
+    std::fs::write(&file, prost::Message::encode_to_vec(&model)).unwrap();
+    let into = directory.path().join("into");
+    for (more, size, resize) in [(&[][..], 300, 331), (&["--input-size", "96"], 96, 106)] {
+        let options = [&["--like", "efficientnet_b3"], more].concat();
+        assert_imported(&import(&file, &into, &options));
+        let spec = installed(&into, "free").card.unwrap().preprocess;
+        assert_eq!((spec.size, spec.resize), (size, resize));
+    }
+}
+
+/// One weight of a network with rectifiers, which turn what is not a number into one.
+fn with_a_nan_weight(onnx: &[u8]) -> Vec<u8> {
+    let mut model = compile::parse(onnx).unwrap();
+    let tensors = &mut model.graph.as_mut().unwrap().initializer;
+    let weights = tensors
+        .iter_mut()
+        .find(|tensor| tensor.dims.len() == 4)
+        .unwrap();
+    weights.raw_data[..4].copy_from_slice(&f32::NAN.to_le_bytes());
+    prost::Message::encode_to_vec(&model)
+}
+
 #[test]
 fn bad_models_are_refused_and_leave_nothing() {
     let directory = tempfile::tempdir().unwrap();
@@ -247,6 +287,7 @@ fn bad_models_are_refused_and_leave_nothing() {
     std::fs::write(at("w"), weights).unwrap();
     std::os::unix::fs::symlink(at("w"), at("inner/timm_dynamo.onnx.data")).unwrap();
     std::fs::write(at("inner/outside.onnx"), &dynamo).unwrap();
+    std::fs::write(at("hidden-nan.onnx"), with_a_nan_weight(&geffnet)).unwrap();
     std::fs::write(at("short.txt"), "one\ntwo\n").unwrap();
     let short = at("short.txt");
     let short = ["--labels", short.to_str().unwrap()];
@@ -284,6 +325,11 @@ fn bad_models_are_refused_and_leave_nothing() {
             at("inner/outside.onnx"),
             &[],
             &["outside.onnx", "only files in the model's own directory"],
+        ),
+        case(
+            at("hidden-nan.onnx"),
+            &[],
+            &["hidden-nan.onnx", "not finite numbers (1)", "--allow-nan"],
         ),
         case(
             "tests/data/nan.onnx".into(),

@@ -156,7 +156,7 @@ fn unreadable_pictures_are_reported_and_left_out() {
     std::fs::create_dir_all(&damaged).unwrap();
     std::fs::write(damaged.join("text.jpg"), "no picture").unwrap();
     let photo = std::fs::read(Path::new(PHOTOS).join("panda.jpg")).unwrap();
-    std::fs::write(damaged.join("cut.png"), &photo[..200]).unwrap();
+    std::fs::write(damaged.join("cut.png"), &photo[..photo.len() / 2]).unwrap();
     let csv = root.path().join("p.csv");
     let output = validate(&data, &["--json", "--predictions", csv.to_str().unwrap()]);
     let found = report(&output);
@@ -166,7 +166,7 @@ fn unreadable_pictures_are_reported_and_left_out() {
     );
     for part in [
         "n01440764/text.jpg: not a picture",
-        "n01440764/cut.png: cannot decode",
+        "n01440764/cut.png: the picture is cut short",
         "left out",
     ] {
         assert!(stderr(&output).contains(part), "{}", stderr(&output));

@@ -4,4 +4,4 @@ mod onnx;
 mod standalone;
 
 pub use onnx::{OnnxError, load, parse};
-pub use standalone::{StandaloneError, standalone};
+pub use standalone::{ExternalError, StandaloneError, input_side, standalone};

@@ -46,8 +46,14 @@ pub fn preprocessing(properties: &BTreeMap<String, String>) -> Result<Option<Spe
             Err(_) => json!(text),
         }
     };
+    // Others may have keys of their own.
+    let ours: Vec<String> = self::properties(&Spec::imagenet(224))
+        .into_iter()
+        .map(|(key, _)| key)
+        .collect();
     let fields: Map<String, Value> = properties
         .iter()
+        .filter(|(key, _)| ours.contains(key))
         .filter_map(|(key, text)| Some((key.strip_prefix(PREFIX)?.to_owned(), value(text))))
         .collect();
     if fields.is_empty() {
@@ -69,6 +75,7 @@ mod tests {
         assert_eq!(written["preprocess.size"], "240");
         assert_eq!(written["preprocess.interpolation"], "bicubic");
         assert_eq!(written["preprocess.mean"], "123.675 116.28 103.53");
+        written.insert("preprocess.note".to_owned(), "theirs".to_owned());
         assert_eq!(preprocessing(&written).unwrap(), Some(spec));
         written.insert("preprocess.size".to_owned(), "big".to_owned());
         assert!(

@@ -2,7 +2,6 @@
 
 mod decode;
 mod jpeg;
-mod jpeg;
 mod spec;
 mod tf_resize;
 mod torch_resize;

@@ -19,4 +19,4 @@ pub use labels_list::ListError;
 pub use merge::{MergeError, merge};
 pub use report::Report;
 pub use results::{Header, Results, ResultsError, Row, Shard};
-pub use runner::{Workers, run};
+pub use runner::{RunnerError, Workers, run};

@@ -1,14 +1,15 @@
 //! Pictures through a model, on several threads.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
-use image::RgbImage;
+use thiserror::Error;
 
 use super::results::TOP;
 use super::{Row, Sample};
-use crate::daemon::{Classifier, LoadError, LoadedModel, Selection, Stop};
+use crate::daemon::{Classifier, ClassifyError, LoadError, LoadedModel, Selection, Stop};
+use crate::panics;
 use crate::preprocess::decode_file;
 
 /// How the work is divided. What comes out does not depend on it.
@@ -20,6 +21,18 @@ pub struct Workers {
     pub batch: usize,
 }
 
+#[derive(Debug, Error)]
+pub enum RunnerError {
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// A model that fails is not one to have its other results counted.
+    #[error("{path}: {source}", path = path.display())]
+    Model {
+        path: PathBuf,
+        source: ClassifyError,
+    },
+}
+
 /// Classifies `samples` below `root`, in their order; fewer of them if stopped before the end. `load` is called by
 /// each thread; `done` is told of each picture, in whatever order they are finished.
 pub fn run(
@@ -29,13 +42,13 @@ pub fn run(
     load: &(dyn Fn() -> Result<LoadedModel, LoadError> + Sync),
     stop: &Stop,
     done: &mut dyn FnMut(&Row),
-) -> Result<Vec<Row>, LoadError> {
+) -> Result<Vec<Row>, RunnerError> {
     let threads = workers
         .threads
         .min(samples.len().div_ceil(workers.batch))
         .max(1);
     let next = AtomicUsize::new(0);
-    let (sender, receiver) = mpsc::channel::<Result<(usize, Row), LoadError>>();
+    let (sender, receiver) = mpsc::channel::<Result<(usize, Row), RunnerError>>();
     let mut rows: Vec<Option<Row>> = vec![None; samples.len()];
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -44,7 +57,7 @@ pub fn run(
             scope.spawn(move || {
                 let mut classifier = match load() {
                     Ok(model) => Classifier::new(model, SELECTION),
-                    Err(error) => return drop(sender.send(Err(error))),
+                    Err(error) => return drop(sender.send(Err(error.into()))),
                 };
                 loop {
                     let first = next.fetch_add(workers.batch, Ordering::Relaxed);
@@ -58,7 +71,7 @@ pub fn run(
                         }
                         let row = classify(root, sample, &mut classifier);
                         // Nobody listens once another thread has failed.
-                        if sender.send(Ok((place, row))).is_err() {
+                        if sender.send(row.map(|row| (place, row))).is_err() {
                             return;
                         }
                     }
@@ -72,7 +85,7 @@ pub fn run(
             rows[place] = Some(row);
         }
         drop(receiver);
-        Ok::<(), LoadError>(())
+        Ok::<(), RunnerError>(())
     })?;
     Ok(rows.into_iter().flatten().collect())
 }
@@ -82,20 +95,27 @@ const SELECTION: Selection = Selection {
     threshold: 0.0,
 };
 
-fn classify(root: &Path, sample: &Sample, classifier: &mut Classifier) -> Row {
-    let read = |path: &Path| -> Result<RgbImage, String> {
-        decode_file(path).map_err(|e| e.to_string().trim_end().to_owned())
+fn classify(root: &Path, sample: &Sample, classifier: &mut Classifier) -> Result<Row, RunnerError> {
+    let file = root.join(&sample.file);
+    // What breaks a decoder is no good picture.
+    let picture = panics::guard(
+        || decode_file(&file).map_err(|e| e.to_string().trim_end().to_owned()),
+        |message| format!("the decoder failed: {message}"),
+    );
+    let top = match picture.map(|picture| classifier.classify(&picture)) {
+        Ok(Ok(found)) => {
+            let top = found.top.into_iter();
+            Ok(top
+                .map(|prediction| (prediction.index, prediction.score))
+                .collect())
+        }
+        Ok(Err(ClassifyError::Transform(error))) => Err(error.to_string()),
+        Ok(Err(source)) => return Err(RunnerError::Model { path: file, source }),
+        Err(reason) => Err(reason),
     };
-    let top = read(&root.join(&sample.file)).and_then(|picture| {
-        let found = classifier.classify(&picture).map_err(|e| e.to_string())?;
-        let top = found.top.into_iter();
-        Ok(top
-            .map(|prediction| (prediction.index, prediction.score))
-            .collect())
-    });
-    Row {
+    Ok(Row {
         path: sample.path.clone(),
         class: sample.class,
         top,
-    }
+    })
 }

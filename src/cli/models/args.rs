@@ -132,6 +132,10 @@ pub struct ImportArgs {
     #[arg(long, value_name = "R,G,B", value_parser = channels)]
     pub std: Option<[f32; 3]>,
 
+    /// Install a model whose weights hold NaN or infinity
+    #[arg(long)]
+    pub allow_nan: bool,
+
     /// Licence of the model, for the card
     #[arg(long, value_name = "NAME")]
     pub licence: Option<String>,

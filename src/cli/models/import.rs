@@ -12,12 +12,13 @@ use crate::compile;
 use crate::engine::{Session, Threads};
 use crate::model::{Installed, Labels, Library, ModelCard, Package, Weights, metadata};
 use crate::preprocess::Spec;
-use crate::zoo::Registry;
+use crate::zoo::{NetworkDef, Registry};
 
 pub fn import(args: &ImportArgs) -> Result<()> {
     let file = &args.file;
     let name_file = || file.display().to_string();
-    if !file.is_file() || file.extension().is_none_or(|extension| extension != "onnx") {
+    let extension = file.extension().unwrap_or_default();
+    if !file.is_file() || !extension.eq_ignore_ascii_case("onnx") {
         bail!("{}: expected an ONNX file, ending in .onnx", file.display());
     }
     let found = Library::new(Vec::new()).find(&file.to_string_lossy())?;
@@ -31,12 +32,27 @@ pub fn import(args: &ImportArgs) -> Result<()> {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
-    compile::standalone(&mut model, directory).with_context(name_file)?;
+    compile::standalone(&mut model, directory, args.allow_nan).with_context(name_file)?;
     let properties = model.metadata_props.iter();
     let properties = properties.map(|entry| (entry.key.clone(), entry.value.clone()));
-    let said = metadata::preprocessing(&properties.collect()).with_context(name_file)?;
+    let said = match metadata::preprocessing(&properties.collect()) {
+        // What the options say does not need it.
+        Err(error) if args.like.is_some() => {
+            log::warn!("{}: {error}; left aside", file.display());
+            None
+        }
+        said => said.with_context(name_file)?,
+    };
     let said = said.or_else(|| found.card.as_ref().map(|card| card.preprocess.clone()));
+    let like = match &args.like {
+        Some(name) => Some(Registry::bundled().get(name)?.clone()),
+        None => None,
+    };
     let wanted_size = args.input_size.or(said.as_ref().map(|spec| spec.size));
+    let wanted_size = wanted_size.or_else(|| {
+        let fixed = compile::input_side(&model).is_some();
+        like.as_ref().filter(|_| !fixed).map(|network| network.size)
+    });
 
     let bytes = model.encode_to_vec();
     drop(model);
@@ -44,7 +60,7 @@ pub fn import(args: &ImportArgs) -> Result<()> {
         compile::load(&bytes, wanted_size.map(|size| size as usize)).with_context(name_file)?;
     let mut session = Session::new(graph, Threads::new(1).expect("one is allowed"))?;
     try_out(&mut session).with_context(name_file)?;
-    let preprocess = preprocessing(args, said, &session).with_context(name_file)?;
+    let preprocess = preprocessing(args, said, like.as_ref(), &session).with_context(name_file)?;
     let classes = session.classes();
     let labels = labels(args, &found, classes)?;
     let package = Package {
@@ -69,26 +85,49 @@ pub fn import(args: &ImportArgs) -> Result<()> {
     Ok(())
 }
 
-/// Runs the network once, on grey, so that one that cannot work is not installed.
+/// Runs the network on some pictures, so that one that cannot work is not installed.
 fn try_out(session: &mut Session) -> Result<()> {
     let (height, width) = session.input_size();
-    let logits = session.run(&vec![0.0; 3 * height * width])?;
-    if logits.iter().any(|logit| !logit.is_finite()) {
-        bail!("its output is not a number for a grey picture; the weights are damaged");
+    let len = 3 * height * width;
+    let pattern = |step: usize| {
+        (0..len)
+            .map(|i| (i * step % 251) as f32 / 62.5 - 2.0)
+            .collect()
+    };
+    let pictures: [Vec<f32>; 3] = [vec![0.0; len], pattern(7), pattern(100)];
+    let mut probabilities = true;
+    for picture in pictures {
+        let logits = session.run(&picture)?;
+        if logits.iter().any(|logit| !logit.is_finite()) {
+            bail!(
+                "its output is not a number for a grey picture or a pattern; the weights are damaged"
+            );
+        }
+        let sum: f32 = logits.iter().sum();
+        let within = logits.iter().all(|p| (0.0..=1.0).contains(p));
+        probabilities &= within && (sum - 1.0).abs() < 1e-3;
+    }
+    if probabilities {
+        bail!(
+            "its output are probabilities, but not by a softmax at the end that could be taken away; export the network \
+             without its last layer, so that it gives logits"
+        );
     }
     Ok(())
 }
 
 /// What the options say, or the file or its card, or the network it is like, or most do.
-fn preprocessing(args: &ImportArgs, said: Option<Spec>, session: &Session) -> Result<Spec> {
+fn preprocessing(
+    args: &ImportArgs,
+    said: Option<Spec>,
+    like: Option<&NetworkDef>,
+    session: &Session,
+) -> Result<Spec> {
     let size = match session.input_size() {
         (height, width) if height == width => width as u32,
         (height, width) => bail!("its input is {width}x{height}; only square inputs can be used"),
     };
-    let like = match &args.like {
-        Some(name) => Some(Registry::bundled().get(name)?.preprocessing(size)),
-        None => None,
-    };
+    let like = like.map(|network| network.preprocessing(size));
     let complete = args.mean.is_some() && args.std.is_some() && args.resize.is_some();
     let mut spec = like.or(said).unwrap_or_else(|| {
         if !complete {

@@ -73,12 +73,17 @@ pub(super) fn is_expected(global: &Global) -> bool {
     let listed = NAMES
         .iter()
         .any(|(of, names)| of == module && names.contains(&name.as_str()));
-    let layer = LAYERS.iter().any(|package| {
-        module
-            .strip_prefix(package)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-    });
+    // Of a package, its classes, and not what a module of it has imported.
+    let class = name.starts_with(|c: char| c.is_ascii_uppercase())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let layer = class
+        && LAYERS.iter().any(|package| {
+            module
+                .strip_prefix(package)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        });
     let tensor = match module.as_str() {
+        _ if name.contains('.') => false,
         "torch" | "torch.cuda" => name.ends_with("Storage"),
         "torch._utils" => name.starts_with("_rebuild_"),
         _ => false,
@@ -98,6 +103,10 @@ mod tests {
             ("timm.models.efficientnet", "EfficientNet", true),
             ("torch.nn.modules.conv", "Conv2d", true),
             ("argparse", "Namespace", true),
+            ("timm.models._helpers", "os.system", false),
+            ("torch.nn.modules.module", "torch.hub.os.system", false),
+            ("torch.nn.modules.module", "Module.os", false),
+            ("timm.models._helpers", "load_checkpoint", false),
             ("timmy", "EfficientNet", false),
             ("os", "system", false),
             ("posix", "system", false),
