@@ -28,8 +28,9 @@ test-camera: setup
 	$(CARGO) build --release --locked --workspace
 	tests/camvm/run.sh
 
-# The same program for 64-bit ARM, under QEMU.
+# The kernels and the same program for 64-bit ARM, under QEMU.
 test-aarch64: build aarch64
+	. $(AARCH64)/env.sh && $(CARGO) test --release --locked --target aarch64-unknown-linux-gnu --package edge-classify-kernels --lib
 	tests/aarch64/run.sh
 
 # Builds for 64-bit ARM without a container engine. With one: cross build --release --target aarch64-unknown-linux-gnu

@@ -1,0 +1,197 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::activation::Activation;
+use crate::pointwise::tests::{random, tolerance};
+
+fn check_shape(window: Window, channels: usize, outputs: usize, activation: Activation, seed: u64) {
+    let x = random(seed, window.height * window.width * channels);
+    let area = window.kernel_h * window.kernel_w;
+    let weights = random(seed + 1, outputs * channels * area);
+    let bias = random(seed + 2, outputs);
+    let epilogue = Epilogue {
+        bias: Some(&bias),
+        residual: None,
+        activation,
+    };
+    for isa in Isa::available() {
+        let w = PackedConv::new(
+            isa,
+            &weights,
+            outputs,
+            channels,
+            window.kernel_h,
+            window.kernel_w,
+        );
+        let mut out = vec![f32::NAN; window.out_height * window.out_width * outputs];
+        let mut scratch = vec![f32::NAN; w.scratch_len(&window)];
+        // In two parts, as two threads would.
+        let middle = window.out_height / 2;
+        let (upper, lower) = out.split_at_mut(middle * window.out_width * outputs);
+        for (rows, data) in [(0..middle, upper), (middle..window.out_height, lower)] {
+            conv(
+                &x,
+                &window,
+                &w,
+                &epilogue,
+                rows,
+                RowsMut {
+                    data,
+                    stride: outputs,
+                },
+                &mut scratch,
+            );
+        }
+        for (i, got) in out.iter().enumerate() {
+            let (pixel, output) = (i / outputs, i % outputs);
+            let (sum, terms) = definition(&x, &window, channels, &weights, pixel, output);
+            let sum = sum + bias[output] as f64;
+            let expected = activation.scalar(sum as f32);
+            let error = (got - expected).abs() as f64;
+            assert!(
+                error <= tolerance(terms + bias[output].abs() as f64, expected),
+                "{} {window:?} {channels} to {outputs}, value {i}: {got} and not {expected}",
+                isa.name()
+            );
+        }
+    }
+}
+
+/// The sum of products, and of their absolute values.
+fn definition(
+    x: &[f32],
+    window: &Window,
+    channels: usize,
+    weights: &[f32],
+    pixel: usize,
+    output: usize,
+) -> (f64, f64) {
+    let (row, column) = (pixel / window.out_width, pixel % window.out_width);
+    let (mut sum, mut terms) = (0.0, 0.0);
+    for ky in 0..window.kernel_h {
+        for kx in 0..window.kernel_w {
+            let y =
+                (row * window.stride_h + ky * window.dilation_h) as isize - window.pad_top as isize;
+            let x_ = (column * window.stride_w + kx * window.dilation_w) as isize
+                - window.pad_left as isize;
+            if y < 0 || x_ < 0 || y >= window.height as isize || x_ >= window.width as isize {
+                continue;
+            }
+            for c in 0..channels {
+                let value = x[(y as usize * window.width + x_ as usize) * channels + c];
+                let weight = weights
+                    [((output * channels + c) * window.kernel_h + ky) * window.kernel_w + kx];
+                let term = value as f64 * weight as f64;
+                sum += term;
+                terms += term.abs();
+            }
+        }
+    }
+    (sum, terms)
+}
+
+fn window(
+    image: [usize; 2],
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    dilation: [usize; 2],
+    pad: [usize; 4],
+) -> Window {
+    let size = |i: usize| {
+        let padded = image[i] + pad[i] + pad[i + 2];
+        padded
+            .checked_sub(dilation[i] * (kernel[i] - 1) + 1)
+            .map_or(0, |rest| rest / stride[i] + 1)
+    };
+    Window {
+        height: image[0],
+        width: image[1],
+        kernel_h: kernel[0],
+        kernel_w: kernel[1],
+        stride_h: stride[0],
+        stride_w: stride[1],
+        dilation_h: dilation[0],
+        dilation_w: dilation[1],
+        pad_top: pad[0],
+        pad_left: pad[1],
+        out_height: size(0),
+        out_width: size(1),
+    }
+}
+
+#[test]
+fn stems_and_fused_blocks_match_the_definition() {
+    let swish = Activation::Swish;
+    // PyTorch's padding and TensorFlow's, which is at the end alone here.
+    check_shape(
+        window([32, 32], [3, 3], [2, 2], [1, 1], [1, 1, 1, 1]),
+        3,
+        32,
+        swish,
+        1,
+    );
+    check_shape(
+        window([32, 32], [3, 3], [2, 2], [1, 1], [0, 0, 1, 1]),
+        3,
+        24,
+        swish,
+        2,
+    );
+    check_shape(
+        window([14, 14], [3, 3], [1, 1], [1, 1], [1, 1, 1, 1]),
+        24,
+        96,
+        swish,
+        3,
+    );
+    // Bands of a few rows.
+    check_shape(
+        window([40, 60], [3, 3], [1, 1], [1, 1], [1, 1, 1, 1]),
+        48,
+        16,
+        swish,
+        4,
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn any_window_matches_the_definition(
+        image in [1..12usize, 1..30usize],
+        kernel in [1..5usize, 1..5usize],
+        stride in [1..4usize, 1..4usize],
+        dilation in [1..3usize, 1..3usize],
+        pad in [0..5usize, 0..5usize, 0..5usize, 0..5usize],
+        channels in 1..6usize,
+        outputs in 1..50usize,
+        seed in any::<u32>(),
+    ) {
+        let clamp = Activation::Clamp { low: -0.5, high: 1.0 };
+        check_shape(window(image, kernel, stride, dilation, pad), channels, outputs, clamp, seed as u64);
+    }
+}
+
+#[test]
+#[should_panic(expected = "input values")]
+fn a_short_image_is_refused() {
+    let window = window([4, 4], [3, 3], [1, 1], [1, 1], [0, 0, 0, 0]);
+    let w = PackedConv::new(Isa::available()[0], &[0.0; 27], 1, 3, 3, 3);
+    let epilogue = Epilogue {
+        bias: None,
+        residual: None,
+        activation: Activation::Identity,
+    };
+    conv(
+        &[0.0; 47],
+        &window,
+        &w,
+        &epilogue,
+        0..2,
+        RowsMut {
+            data: &mut [0.0; 4],
+            stride: 1,
+        },
+        &mut [],
+    );
+}

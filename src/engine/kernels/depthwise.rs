@@ -1,0 +1,148 @@
+//! Depthwise convolution: each channel with its own small kernel.
+
+mod general;
+mod strips;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use super::{Activation, Isa, Rows, RowsMut, Window};
+use general::General;
+use strips::Strips;
+
+/// More than any vector's lanes, so that a whole vector can be read at any channel.
+const PAD: usize = 16;
+
+/// Weights of a depthwise convolution, in the order in which the kernels read them.
+#[derive(Debug, Clone)]
+pub struct PackedDepthwise {
+    isa: Isa,
+    channels: usize,
+    kernel_h: usize,
+    kernel_w: usize,
+    /// From one tap to the next: the channels, rounded up to whole vectors.
+    tap_stride: usize,
+    /// kernel_h x kernel_w x tap_stride
+    taps: Vec<f32>,
+    /// tap_stride
+    bias: Vec<f32>,
+}
+
+impl PackedDepthwise {
+    /// `weights`: channels x kernel_h x kernel_w.
+    ///
+    /// # Panics
+    /// If a length does not agree with the sizes, or a size is zero.
+    pub fn new(
+        isa: Isa,
+        weights: &[f32],
+        bias: Option<&[f32]>,
+        channels: usize,
+        kernel_h: usize,
+        kernel_w: usize,
+    ) -> Self {
+        let taps = kernel_h * kernel_w;
+        assert!(
+            channels > 0 && taps > 0,
+            "a depthwise convolution needs channels and taps"
+        );
+        assert_eq!(
+            weights.len(),
+            channels * taps,
+            "weights of {channels} x {kernel_h} x {kernel_w}"
+        );
+        let tap_stride = channels.next_multiple_of(PAD);
+        let mut packed = vec![0.0; taps * tap_stride];
+        for (c, of_channel) in weights.chunks_exact(taps).enumerate() {
+            for (t, weight) in of_channel.iter().enumerate() {
+                packed[t * tap_stride + c] = *weight;
+            }
+        }
+        let mut padded = vec![0.0; tap_stride];
+        if let Some(bias) = bias {
+            assert_eq!(bias.len(), channels, "a bias for each channel");
+            padded[..channels].copy_from_slice(bias);
+        }
+        PackedDepthwise {
+            isa,
+            channels,
+            kernel_h,
+            kernel_w,
+            tap_stride,
+            taps: packed,
+            bias: padded,
+        }
+    }
+
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+}
+
+/// What [`depthwise`] was asked for, after its checks.
+struct Job<'a> {
+    x: Rows<'a>,
+    window: Window,
+    w: &'a PackedDepthwise,
+    activation: Activation,
+    rows: Range<usize>,
+    out: RowsMut<'a>,
+    sums: Option<&'a mut [f32]>,
+}
+
+/// `out[y, x, c] = activation(sum over taps (i, j) of in[..] * w[i, j, c] + bias[c])` for the output's rows `rows`; taps
+/// outside of the picture count as zero. `x` and `out` are the whole pictures. `sums`, if given, gets added for each
+/// channel the sum of what was written: over all rows, that is the mean times the number of pixels.
+///
+/// # Panics
+/// If a slice is too short for `window`, the window's kernel is not that of `w`, or `rows` ends after the output.
+pub fn depthwise(
+    x: Rows,
+    window: &Window,
+    w: &PackedDepthwise,
+    activation: Activation,
+    rows: Range<usize>,
+    out: RowsMut,
+    sums: Option<&mut [f32]>,
+) {
+    assert_eq!(
+        (window.kernel_h, window.kernel_w),
+        (w.kernel_h, w.kernel_w),
+        "the window of these weights"
+    );
+    window.check(w.channels, x, &out, &rows);
+    if let Some(sums) = &sums {
+        assert!(sums.len() >= w.channels, "a sum for each channel");
+    }
+    if rows.is_empty() || window.out_width == 0 {
+        return;
+    }
+    let isa = w.isa;
+    let job = Job {
+        x,
+        window: *window,
+        w,
+        activation,
+        rows,
+        out,
+        sums,
+    };
+    let plain = window.kernel_h == window.kernel_w
+        && window.stride_h == window.stride_w
+        && (window.dilation_h, window.dilation_w) == (1, 1)
+        && w.channels >= isa.lanes();
+    match (plain, window.kernel_h, window.stride_h) {
+        (true, 3, 1) => isa.run(Strips::<3, 1>(job)),
+        (true, 3, 2) => isa.run(Strips::<3, 2>(job)),
+        (true, 5, 1) => isa.run(Strips::<5, 1>(job)),
+        (true, 5, 2) => isa.run(Strips::<5, 2>(job)),
+        (true, 7, 1) => isa.run(Strips::<7, 1>(job)),
+        (true, 7, 2) => isa.run(Strips::<7, 2>(job)),
+        (true, 9, 1) => isa.run(Strips::<9, 1>(job)),
+        (true, 9, 2) => isa.run(Strips::<9, 2>(job)),
+        (true, 11, 1) => isa.run(Strips::<11, 1>(job)),
+        (true, 11, 2) => isa.run(Strips::<11, 2>(job)),
+        _ => isa.run(General(job)),
+    }
+}

@@ -1,0 +1,497 @@
+//! Passes over values for which no other kernel had a place.
+
+use super::{Activation, Isa, Kernel, Rows, RowsMut, Simd};
+
+/// Calls `$body` with `$activation` a constant, so that its loop holds nothing else.
+macro_rules! specialise {
+    ($activation:ident, $body:expr) => {
+        match $activation {
+            Activation::Identity => {
+                let $activation = Activation::Identity;
+                $body
+            }
+            Activation::Clamp { low, high } => {
+                let $activation = Activation::Clamp { low, high };
+                $body
+            }
+            Activation::HardSwish => {
+                let $activation = Activation::HardSwish;
+                $body
+            }
+            Activation::HardSigmoid { alpha, beta } => {
+                let $activation = Activation::HardSigmoid { alpha, beta };
+                $body
+            }
+            Activation::Sigmoid => {
+                let $activation = Activation::Sigmoid;
+                $body
+            }
+            Activation::Swish => {
+                let $activation = Activation::Swish;
+                $body
+            }
+        }
+    };
+}
+
+/// `values[i] = activation(values[i])`
+pub fn activate(isa: Isa, values: &mut [f32], activation: Activation) {
+    let (to, len) = (values.as_mut_ptr(), values.len());
+    isa.run(Pass {
+        operands: Unary(to),
+        to,
+        len,
+        activation,
+    });
+}
+
+/// `out[i] = activation(a[i] + b[i])`
+///
+/// # Panics
+/// If the lengths differ.
+pub fn add(isa: Isa, a: &[f32], b: &[f32], activation: Activation, out: &mut [f32]) {
+    assert!(
+        a.len() == b.len() && a.len() == out.len(),
+        "{} + {} values into {}",
+        a.len(),
+        b.len(),
+        out.len()
+    );
+    let operands = Sum(a.as_ptr(), b.as_ptr());
+    isa.run(Pass {
+        operands,
+        to: out.as_mut_ptr(),
+        len: out.len(),
+        activation,
+    });
+}
+
+/// `values[i] = activation(values[i] + other[i])`
+///
+/// # Panics
+/// If the lengths differ.
+pub fn add_in_place(isa: Isa, values: &mut [f32], other: &[f32], activation: Activation) {
+    assert_eq!(values.len(), other.len(), "as many values to add");
+    let (to, len) = (values.as_mut_ptr(), values.len());
+    isa.run(Pass {
+        operands: Sum(to, other.as_ptr()),
+        to,
+        len,
+        activation,
+    });
+}
+
+/// What a pass over values computes from those at a place.
+trait Operands {
+    /// # Safety
+    /// The operands are valid for reading `count` values at `i`, and `count <= LANES`.
+    unsafe fn at<S: Simd>(&self, simd: S, i: usize, count: usize) -> S::V;
+}
+
+struct Unary(*const f32);
+struct Sum(*const f32, *const f32);
+
+impl Operands for Unary {
+    #[inline(always)]
+    unsafe fn at<S: Simd>(&self, simd: S, i: usize, count: usize) -> S::V {
+        // SAFETY: by this function's contract.
+        unsafe { some(simd, self.0.add(i), count) }
+    }
+}
+
+impl Operands for Sum {
+    #[inline(always)]
+    unsafe fn at<S: Simd>(&self, simd: S, i: usize, count: usize) -> S::V {
+        // SAFETY: by this function's contract.
+        unsafe {
+            simd.add(
+                some(simd, self.0.add(i), count),
+                some(simd, self.1.add(i), count),
+            )
+        }
+    }
+}
+
+/// # Safety
+/// `from` is valid for reading `count` values, and `count <= LANES`.
+#[inline(always)]
+unsafe fn some<S: Simd>(simd: S, from: *const f32, count: usize) -> S::V {
+    // SAFETY: by this function's contract.
+    unsafe {
+        if count == S::LANES {
+            simd.load(from)
+        } else {
+            simd.load_first(from, count)
+        }
+    }
+}
+
+/// # Safety
+/// `to` is valid for writing `count` values, and `count <= LANES`.
+#[inline(always)]
+unsafe fn put<S: Simd>(simd: S, to: *mut f32, count: usize, v: S::V) {
+    // SAFETY: by this function's contract.
+    unsafe {
+        if count == S::LANES {
+            simd.store(to, v)
+        } else {
+            simd.store_first(to, count, v)
+        }
+    }
+}
+
+/// Made by the functions above, with `len` values in `to` and in each operand.
+struct Pass<O> {
+    operands: O,
+    to: *mut f32,
+    len: usize,
+    activation: Activation,
+}
+
+impl<O: Operands> Kernel for Pass<O> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Pass {
+            operands,
+            to,
+            len,
+            activation,
+        } = self;
+        let whole = len - len % S::LANES;
+        specialise!(activation, {
+            // SAFETY: the places are below `len`.
+            unsafe {
+                let mut i = 0;
+                while i < whole {
+                    simd.store(
+                        to.add(i),
+                        activation.apply(simd, operands.at(simd, i, S::LANES)),
+                    );
+                    i += S::LANES;
+                }
+                if whole < len {
+                    let v = operands.at(simd, whole, len - whole);
+                    simd.store_first(to.add(whole), len - whole, activation.apply(simd, v));
+                }
+            }
+        });
+    }
+}
+
+/// `out[r, c] = activation(x[r, c] * gate[c])` for the first `rows` pixels and as many channels as `gate` has: how
+/// squeeze-excite scales its input.
+///
+/// # Panics
+/// If there are fewer pixels.
+pub fn multiply_channels(
+    isa: Isa,
+    x: Rows,
+    rows: usize,
+    gate: &[f32],
+    activation: Activation,
+    out: RowsMut,
+) {
+    x.check(rows, gate.len());
+    out.check(rows, gate.len());
+    let (from, to) = (
+        (x.data.as_ptr(), x.stride),
+        (out.data.as_mut_ptr(), out.stride),
+    );
+    isa.run(PerChannel {
+        from,
+        to,
+        rows,
+        scale: gate,
+        shift: None,
+        activation,
+    });
+}
+
+/// [`multiply_channels`] onto its input.
+///
+/// # Panics
+/// If there are fewer pixels.
+pub fn multiply_channels_in_place(
+    isa: Isa,
+    x: RowsMut,
+    rows: usize,
+    gate: &[f32],
+    activation: Activation,
+) {
+    x.check(rows, gate.len());
+    let to = (x.data.as_mut_ptr(), x.stride);
+    isa.run(PerChannel {
+        from: (to.0, to.1),
+        to,
+        rows,
+        scale: gate,
+        shift: None,
+        activation,
+    });
+}
+
+/// `out[r, c] = activation(x[r, c] * scale[c] + shift[c])` for the first `rows` pixels: batch normalisation that is not
+/// part of a convolution's weights.
+///
+/// # Panics
+/// If there are fewer pixels, or the lengths of `scale` and `shift` differ.
+pub fn scale_shift(
+    isa: Isa,
+    x: Rows,
+    rows: usize,
+    scale: &[f32],
+    shift: &[f32],
+    activation: Activation,
+    out: RowsMut,
+) {
+    assert_eq!(scale.len(), shift.len(), "a shift for each channel");
+    x.check(rows, scale.len());
+    out.check(rows, scale.len());
+    let (from, to) = (
+        (x.data.as_ptr(), x.stride),
+        (out.data.as_mut_ptr(), out.stride),
+    );
+    isa.run(PerChannel {
+        from,
+        to,
+        rows,
+        scale,
+        shift: Some(shift),
+        activation,
+    });
+}
+
+/// [`scale_shift`] onto its input.
+///
+/// # Panics
+/// As [`scale_shift`].
+pub fn scale_shift_in_place(
+    isa: Isa,
+    x: RowsMut,
+    rows: usize,
+    scale: &[f32],
+    shift: &[f32],
+    activation: Activation,
+) {
+    assert_eq!(scale.len(), shift.len(), "a shift for each channel");
+    x.check(rows, scale.len());
+    let to = (x.data.as_mut_ptr(), x.stride);
+    isa.run(PerChannel {
+        from: (to.0, to.1),
+        to,
+        rows,
+        scale,
+        shift: Some(shift),
+        activation,
+    });
+}
+
+/// Made by the functions above: both ends have `rows` pixels of as many channels as `scale` and `shift` have.
+struct PerChannel<'a> {
+    from: (*const f32, usize),
+    to: (*mut f32, usize),
+    rows: usize,
+    scale: &'a [f32],
+    shift: Option<&'a [f32]>,
+    activation: Activation,
+}
+
+impl Kernel for PerChannel<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let PerChannel {
+            from,
+            to,
+            rows,
+            scale,
+            shift,
+            activation,
+        } = self;
+        let channels = scale.len();
+        specialise!(activation, {
+            for row in 0..rows {
+                let mut c = 0;
+                while c < channels {
+                    let count = S::LANES.min(channels - c);
+                    // SAFETY: pixel `row` has `count` values from `c` on at both ends, as have `scale` and `shift`.
+                    unsafe {
+                        let v = some(simd, from.0.add(row * from.1 + c), count);
+                        let by = some(simd, scale.as_ptr().add(c), count);
+                        let v = match shift {
+                            Some(shift) => {
+                                simd.mul_add(v, by, some(simd, shift.as_ptr().add(c), count))
+                            }
+                            None => simd.mul(v, by),
+                        };
+                        put(
+                            simd,
+                            to.0.add(row * to.1 + c),
+                            count,
+                            activation.apply(simd, v),
+                        );
+                    }
+                    c += S::LANES;
+                }
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ACTIVATIONS: [Activation; 6] = [
+        Activation::Identity,
+        Activation::Clamp {
+            low: 0.0,
+            high: 6.0,
+        },
+        Activation::HardSwish,
+        Activation::HardSigmoid {
+            alpha: 0.2,
+            beta: 0.5,
+        },
+        Activation::Sigmoid,
+        Activation::Swish,
+    ];
+
+    fn values(len: usize, seed: usize) -> Vec<f32> {
+        (0..len)
+            .map(|i| ((i * 37 + seed * 101) % 157) as f32 * 0.05 - 4.0)
+            .collect()
+    }
+
+    fn assert_near(got: f32, expected: f32, what: &str) {
+        assert!(
+            (got - expected).abs() <= 2e-6 * expected.abs().max(1.0),
+            "{what}: {got}, not {expected}"
+        );
+    }
+
+    #[test]
+    fn values_are_activated_and_added() {
+        for isa in Isa::available() {
+            for len in (0..70).chain([1000]) {
+                for activation in ACTIVATIONS {
+                    let (a, b) = (values(len, 1), values(len, 2));
+                    let (mut alone, mut sum, mut in_place) = (a.clone(), vec![0.0; len], a.clone());
+                    activate(isa, &mut alone, activation);
+                    add(isa, &a, &b, activation, &mut sum);
+                    add_in_place(isa, &mut in_place, &b, activation);
+                    assert_eq!(sum, in_place);
+                    for i in 0..len {
+                        assert_near(alone[i], activation.scalar(a[i]), isa.name());
+                        assert_near(sum[i], activation.scalar(a[i] + b[i]), isa.name());
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn channels_are_multiplied_and_shifted() {
+        const ROWS: usize = 5;
+        for isa in Isa::available() {
+            for channels in 1..40 {
+                for (activation, gap) in ACTIVATIONS.into_iter().zip([0, 1, 2, 0, 3, 7]) {
+                    let (stride, out_stride) = (channels + gap, channels + 7 - gap);
+                    let x = values(ROWS * stride, 1);
+                    let (scale, shift) = (values(channels, 2), values(channels, 3));
+                    let (mut gated, mut shifted) =
+                        (vec![9.0; ROWS * out_stride], vec![9.0; ROWS * out_stride]);
+                    let from = Rows { data: &x, stride };
+                    multiply_channels(
+                        isa,
+                        from,
+                        ROWS,
+                        &scale,
+                        activation,
+                        RowsMut {
+                            data: &mut gated,
+                            stride: out_stride,
+                        },
+                    );
+                    scale_shift(
+                        isa,
+                        from,
+                        ROWS,
+                        &scale,
+                        &shift,
+                        activation,
+                        RowsMut {
+                            data: &mut shifted,
+                            stride: out_stride,
+                        },
+                    );
+                    let (mut gated_there, mut shifted_there) = (x.clone(), x.clone());
+                    let there = RowsMut {
+                        data: &mut gated_there,
+                        stride,
+                    };
+                    multiply_channels_in_place(isa, there, ROWS, &scale, activation);
+                    let there = RowsMut {
+                        data: &mut shifted_there,
+                        stride,
+                    };
+                    scale_shift_in_place(isa, there, ROWS, &scale, &shift, activation);
+                    for row in 0..ROWS {
+                        for c in 0..out_stride.max(stride) {
+                            let (i, o) = (row * stride + c, row * out_stride + c);
+                            if c < channels {
+                                assert_near(
+                                    gated[o],
+                                    activation.scalar(x[i] * scale[c]),
+                                    isa.name(),
+                                );
+                                assert_near(
+                                    shifted[o],
+                                    activation.scalar(x[i] * scale[c] + shift[c]),
+                                    isa.name(),
+                                );
+                                assert_eq!(
+                                    (gated_there[i], shifted_there[i]),
+                                    (gated[o], shifted[o])
+                                );
+                            } else if c < out_stride {
+                                assert_eq!((gated[o], shifted[o]), (9.0, 9.0), "more is written");
+                            } else {
+                                assert_eq!(
+                                    (gated_there[i], shifted_there[i]),
+                                    (x[i], x[i]),
+                                    "more is written"
+                                );
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "3 + 3 values into 4")]
+    fn lengths_that_differ_are_refused() {
+        add(
+            Isa::available()[0],
+            &[0.0; 3],
+            &[0.0; 3],
+            Activation::Identity,
+            &mut [0.0; 4],
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "2 rows of 8 channels")]
+    fn rows_that_are_missing_are_refused() {
+        let x = RowsMut {
+            data: &mut [0.0; 15],
+            stride: 8,
+        };
+        multiply_channels_in_place(Isa::available()[0], x, 2, &[1.0; 8], Activation::Identity);
+    }
+}

@@ -1,0 +1,29 @@
+//! The computations of a layer on slices, for each kind of processor: f32, NHWC, one picture.
+//!
+//! A crate of its own: it takes long to compile, and knows nothing of networks, files or cameras. All unsafe code of the
+//! project is here, behind functions that check what they are given.
+
+mod activation;
+mod conv;
+mod depthwise;
+mod elementwise;
+mod excite;
+mod pointwise;
+mod pool;
+mod rows;
+mod simd;
+mod window;
+
+pub use activation::Activation;
+pub use conv::{PackedConv, conv};
+pub use depthwise::{PackedDepthwise, depthwise};
+pub use elementwise::{
+    activate, add, add_in_place, multiply_channels, multiply_channels_in_place, scale_shift,
+    scale_shift_in_place,
+};
+pub use excite::{PackedExcite, excite};
+pub use pointwise::{Epilogue, PackedMatrix, pointwise};
+pub use pool::{Pool, global_average, pool};
+pub use rows::{Rows, RowsMut};
+pub use simd::{Isa, Kernel, Simd};
+pub use window::Window;

@@ -1,0 +1,404 @@
+//! Pointwise (1x1) convolution: the product of an NHWC tensor's pixels and a matrix.
+
+mod operands;
+mod tile;
+
+#[cfg(test)]
+pub(super) mod tests;
+
+use super::activation::Activation;
+use super::rows::{Rows, RowsMut};
+use super::simd::{Isa, Kernel, Simd};
+pub(super) use operands::{Finish, Left, Right};
+pub(super) use tile::product;
+
+/// What follows the products, in this order.
+#[derive(Debug, Clone, Copy)]
+pub struct Epilogue<'a> {
+    /// One value for each output channel.
+    pub bias: Option<&'a [f32]>,
+    /// As many pixels and channels as the output.
+    pub residual: Option<Rows<'a>>,
+    pub activation: Activation,
+}
+
+/// Some columns of the result, with their weights one after another.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Panel {
+    pub first: usize,
+    pub columns: usize,
+    /// Columns with those of padding.
+    pub width: usize,
+    offset: usize,
+}
+
+/// A cache line, so that no vector of weights lies across two.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([f32; 16]);
+
+/// The weights of a pointwise convolution in the order in which the kernel reads them.
+#[derive(Debug, Clone)]
+pub struct PackedMatrix {
+    isa: Isa,
+    n: usize,
+    k: usize,
+    panels: Vec<Panel>,
+    lines: Vec<Line>,
+}
+
+struct Widths;
+
+impl Kernel for Widths {
+    type Output = [usize; 3];
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> [usize; 3] {
+        tile::widths::<S>()
+    }
+}
+
+impl PackedMatrix {
+    /// Packs `n` rows of `k` weights: a row for each output channel, as ONNX has them.
+    ///
+    /// # Panics
+    /// Unless there are `n * k` weights.
+    pub fn new(isa: Isa, weights: &[f32], n: usize, k: usize) -> PackedMatrix {
+        assert!(
+            n.checked_mul(k) == Some(weights.len()),
+            "{} weights for {n} rows of {k}",
+            weights.len()
+        );
+        let widths = isa.run(Widths);
+        let mut panels = Vec::new();
+        let (mut first, mut len) = (0, 0);
+        while first < n {
+            let width = next_width(widths, n - first);
+            panels.push(Panel {
+                first,
+                columns: width.min(n - first),
+                width,
+                offset: len,
+            });
+            first += width;
+            len += (k * width).next_multiple_of(16);
+        }
+        let mut lines = vec![Line([0.0; 16]); len / 16];
+        for panel in &panels {
+            for column in 0..panel.columns {
+                let row = &weights[(panel.first + column) * k..][..k];
+                for (i, weight) in row.iter().enumerate() {
+                    let at = panel.offset + i * panel.width + column;
+                    lines[at / 16].0[at % 16] = *weight;
+                }
+            }
+        }
+        PackedMatrix {
+            isa,
+            n,
+            k,
+            panels,
+            lines,
+        }
+    }
+
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// Output channels.
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    /// Input channels.
+    pub fn k(&self) -> usize {
+        self.k
+    }
+
+    /// How many values of scratch [`pointwise`] needs for so many rows and a gate: a panel, or a block of rows.
+    pub fn scratch_len(&self, rows: usize) -> usize {
+        let panel = self
+            .panels
+            .iter()
+            .map(|panel| panel.width * self.k)
+            .max()
+            .unwrap_or(0);
+        panel.max(rows.min(self.block()).min(self.n) * self.k)
+    }
+
+    /// At most so many rows are multiplied by all panels before the next.
+    fn block(&self) -> usize {
+        (BLOCK_BYTES / size_of::<f32>() / self.k.max(1)).max(48)
+    }
+
+    pub(super) fn panels(&self) -> &[Panel] {
+        &self.panels
+    }
+
+    /// A panel's `k * width` weights.
+    #[inline(always)]
+    pub(super) fn weights(&self, panel: Panel) -> &[f32] {
+        // SAFETY: the lines hold 16 values each, without padding.
+        let all = unsafe {
+            std::slice::from_raw_parts(self.lines.as_ptr().cast::<f32>(), self.lines.len() * 16)
+        };
+        &all[panel.offset..][..self.k * panel.width]
+    }
+}
+
+/// The width of the first of the panels that cover `left` columns with the fewest of padding.
+fn next_width([two, one, half]: [usize; 3], left: usize) -> usize {
+    if two > 0 && left > one + half {
+        two
+    } else if left > half {
+        one
+    } else {
+        half
+    }
+}
+
+/// Whether `len` values hold `rows` rows of `width` values.
+pub(super) fn holds(len: usize, rows: usize, stride: usize, width: usize) -> bool {
+    let end = (rows.saturating_sub(1))
+        .checked_mul(stride)
+        .and_then(|start| start.checked_add(width));
+    rows == 0 || end.is_some_and(|end| end <= len)
+}
+
+/// Panics unless the output and what the epilogue adds have `rows` rows of `n` values.
+pub(super) fn check(rows: usize, n: usize, epilogue: &Epilogue, out: &RowsMut) {
+    assert!(
+        out.stride >= n,
+        "output pixels {} apart have {n} channels",
+        out.stride
+    );
+    let len = out.data.len();
+    assert!(
+        holds(len, rows, out.stride, n),
+        "{rows} output pixels of {n} channels do not fit in {len} values"
+    );
+    if let Some(bias) = epilogue.bias {
+        assert!(
+            bias.len() == n,
+            "{} biases for {n} output channels",
+            bias.len()
+        );
+    }
+    if let Some(residual) = epilogue.residual {
+        let len = residual.data.len();
+        assert!(
+            holds(len, rows, residual.stride, n),
+            "{len} residual values for {rows} pixels of {n} channels"
+        );
+    }
+}
+
+/// `out[r, j] = activation(sum over i of x[r, i] * gate[i] * w[j, i] + bias[j] + residual[r, j])` for `rows` pixels.
+///
+/// The gate has a factor for each input channel (squeeze-and-excitation). `scratch` may be empty without one, and
+/// otherwise holds at least
+/// [`PackedMatrix::scratch_len`] values.
+///
+/// # Panics
+/// Where one of the slices is too short, the bias or the gate has another length than the channels it is for, or output
+/// pixels overlap.
+pub fn pointwise(
+    x: Rows,
+    rows: usize,
+    w: &PackedMatrix,
+    gate: Option<&[f32]>,
+    epilogue: &Epilogue,
+    out: RowsMut,
+    scratch: &mut [f32],
+) {
+    let len = x.data.len();
+    assert!(
+        holds(len, rows, x.stride, w.k),
+        "{len} input values for {rows} pixels of {} channels",
+        w.k
+    );
+    check(rows, w.n, epilogue, &out);
+    if let Some(gate) = gate {
+        assert!(
+            gate.len() == w.k,
+            "a gate of {} values for {} input channels",
+            gate.len(),
+            w.k
+        );
+        let need = w.scratch_len(rows);
+        assert!(
+            scratch.len() >= need,
+            "scratch of {} values where {need} are needed",
+            scratch.len()
+        );
+    }
+    w.isa.run(Pointwise {
+        x,
+        rows,
+        w,
+        gate,
+        epilogue,
+        out,
+        scratch,
+    });
+}
+
+/// Bytes of input that are multiplied by all panels before the next: they stay in the level 2 cache.
+const BLOCK_BYTES: usize = 128 << 10;
+
+/// The arguments of [`pointwise`], checked.
+struct Pointwise<'a> {
+    x: Rows<'a>,
+    rows: usize,
+    w: &'a PackedMatrix,
+    gate: Option<&'a [f32]>,
+    epilogue: &'a Epilogue<'a>,
+    out: RowsMut<'a>,
+    scratch: &'a mut [f32],
+}
+
+impl Kernel for Pointwise<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Pointwise {
+            x,
+            rows,
+            w,
+            gate,
+            epilogue,
+            out,
+            scratch,
+        } = self;
+        let finish = Finish::new(epilogue.activation);
+        let blocks = rows.div_ceil(w.block());
+        let mut row = 0;
+        for block in 0..blocks {
+            let height = (rows - row).div_ceil(blocks - block);
+            let mut left = Left {
+                data: x.data[row * x.stride..].as_ptr(),
+                stride: x.stride,
+                segments: 1,
+                segment_len: w.k,
+                segment_stride: 0,
+            };
+            // The gate scales whichever is smaller: these rows or the weights.
+            let weight_gate = gate.filter(|_| height >= w.n);
+            if let Some(gate) = gate.filter(|_| height < w.n) {
+                for r in 0..height {
+                    let from = &x.data[(row + r) * x.stride..][..w.k];
+                    scale_row(simd, from, gate, &mut scratch[r * w.k..][..w.k]);
+                }
+                left = Left {
+                    data: scratch.as_ptr(),
+                    stride: w.k,
+                    ..left
+                };
+            }
+            for panel in w.panels() {
+                let mut weights = w.weights(*panel);
+                if let Some(gate) = weight_gate {
+                    let scaled = &mut scratch[..weights.len()];
+                    scale_panel(simd, weights, gate, panel.width, scaled);
+                    weights = scaled;
+                }
+                let right = right(panel, epilogue, row, out.data.as_mut_ptr(), out.stride);
+                // SAFETY: `pointwise` has checked that the slices hold `rows` rows, and row + height <= rows.
+                unsafe {
+                    product(
+                        simd,
+                        height,
+                        left,
+                        weights.as_ptr(),
+                        panel.width,
+                        right,
+                        finish,
+                    )
+                };
+            }
+            row += height;
+        }
+    }
+}
+
+/// The panel's columns of the output from a row on. Reads nothing.
+#[inline(always)]
+pub(super) fn right(
+    panel: &Panel,
+    epilogue: &Epilogue,
+    row: usize,
+    out: *mut f32,
+    stride: usize,
+) -> Right {
+    let at = |rows: Rows| {
+        rows.data
+            .as_ptr()
+            .wrapping_add(row * rows.stride + panel.first)
+    };
+    Right {
+        data: out.wrapping_add(row * stride + panel.first),
+        stride,
+        columns: panel.columns,
+        bias: epilogue
+            .bias
+            .map_or(std::ptr::null(), |bias| bias[panel.first..].as_ptr()),
+        residual: epilogue.residual.map_or(std::ptr::null(), at),
+        residual_stride: epilogue.residual.map_or(0, |residual| residual.stride),
+    }
+}
+
+/// Multiplies each value by its factor.
+#[inline(always)]
+fn scale_row<S: Simd>(simd: S, row: &[f32], factors: &[f32], scaled: &mut [f32]) {
+    for ((from, factors), to) in row
+        .chunks(S::LANES)
+        .zip(factors.chunks(S::LANES))
+        .zip(scaled.chunks_mut(S::LANES))
+    {
+        // SAFETY: the three have so many values.
+        unsafe {
+            if from.len() == S::LANES {
+                let v = simd.mul(simd.load(from.as_ptr()), simd.load(factors.as_ptr()));
+                simd.store(to.as_mut_ptr(), v);
+            } else {
+                let (from, count) = (from.as_ptr(), from.len());
+                let v = simd.mul(
+                    simd.load_first(from, count),
+                    simd.load_first(factors.as_ptr(), count),
+                );
+                simd.store_first(to.as_mut_ptr(), count, v);
+            }
+        }
+    }
+}
+
+/// Multiplies each run of `width` weights by its factor.
+#[inline(always)]
+fn scale_panel<S: Simd>(
+    simd: S,
+    weights: &[f32],
+    factors: &[f32],
+    width: usize,
+    scaled: &mut [f32],
+) {
+    for ((from, to), factor) in weights
+        .chunks_exact(width)
+        .zip(scaled.chunks_exact_mut(width))
+        .zip(factors)
+    {
+        let factor = simd.splat(*factor);
+        for (from, to) in from.chunks(S::LANES).zip(to.chunks_mut(S::LANES)) {
+            // SAFETY: both have so many values.
+            unsafe {
+                if from.len() == S::LANES {
+                    simd.store(to.as_mut_ptr(), simd.mul(simd.load(from.as_ptr()), factor));
+                } else {
+                    let v = simd.mul(simd.load_first(from.as_ptr(), from.len()), factor);
+                    simd.store_first(to.as_mut_ptr(), from.len(), v);
+                }
+            }
+        }
+    }
+}

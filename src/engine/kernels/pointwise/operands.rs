@@ -1,0 +1,81 @@
+//! What a product is of, and what follows it.
+
+use crate::activation::Activation;
+
+/// Rows of the left factor. A row is `segments` runs of `segment_len` values, `segment_stride` apart: one run for a
+/// pointwise convolution, one for each row of the kernel for a dense one.
+#[derive(Clone, Copy)]
+pub struct Left {
+    pub data: *const f32,
+    pub stride: usize,
+    pub segments: usize,
+    pub segment_len: usize,
+    pub segment_stride: usize,
+}
+
+/// Rows of the result in some adjacent columns, and what is added to them.
+#[derive(Clone, Copy)]
+pub struct Right {
+    pub data: *mut f32,
+    pub stride: usize,
+    pub columns: usize,
+    /// Null, or one value for each column.
+    pub bias: *const f32,
+    /// Null, or of the result's shape.
+    pub residual: *const f32,
+    pub residual_stride: usize,
+}
+
+impl Left {
+    /// # Safety
+    /// There are at least `row` rows.
+    #[inline(always)]
+    pub(super) unsafe fn below(self, row: usize) -> Self {
+        // SAFETY: by this function's contract.
+        Left {
+            data: unsafe { self.data.add(row * self.stride) },
+            ..self
+        }
+    }
+}
+
+impl Right {
+    /// # Safety
+    /// There are at least `row` rows.
+    #[inline(always)]
+    pub(super) unsafe fn below(self, row: usize) -> Self {
+        // SAFETY: by this function's contract.
+        let data = unsafe { self.data.add(row * self.stride) };
+        Right {
+            data,
+            residual: self.residual.wrapping_add(row * self.residual_stride),
+            ..self
+        }
+    }
+}
+
+/// What is done to the sums: bounds while they are in registers, any other function afterwards.
+#[derive(Clone, Copy)]
+pub struct Finish {
+    pub(super) bounds: Option<(f32, f32)>,
+    pub(super) function: Option<Activation>,
+}
+
+impl Finish {
+    pub fn new(activation: Activation) -> Self {
+        match activation {
+            Activation::Identity => Finish {
+                bounds: None,
+                function: None,
+            },
+            Activation::Clamp { low, high } => Finish {
+                bounds: Some((low, high)),
+                function: None,
+            },
+            other => Finish {
+                bounds: None,
+                function: Some(other),
+            },
+        }
+    }
+}

@@ -1,0 +1,240 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// Values from -1 to 1 (a linear congruential generator).
+pub fn random(seed: u64, len: usize) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x1234_5678_9abc_def1;
+    std::iter::repeat_with(|| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    })
+    .take(len)
+    .collect()
+}
+
+/// What rounding may add up to: some units in the last place of the sum of the terms' absolute values, times the steepest
+/// slope of an activation (HardSwish: 1.5), and the activation's own error.
+pub fn tolerance(terms: f64, expected: f32) -> f64 {
+    8.0 * f32::EPSILON as f64 * terms + 1e-6 * expected.abs().max(0.1) as f64
+}
+
+#[derive(Debug, Clone)]
+struct Case {
+    rows: usize,
+    k: usize,
+    n: usize,
+    /// Further values between the pixels of the input, the residual and the output.
+    gaps: [usize; 3],
+    gate: bool,
+    bias: bool,
+    residual: bool,
+    activation: Activation,
+    seed: u64,
+}
+
+fn check_case(case: &Case) {
+    let Case {
+        rows, k, n, gaps, ..
+    } = *case;
+    let strides = [k + gaps[0], n + gaps[1], n + gaps[2]];
+    // The last pixel has no gap after it.
+    let len = |stride: usize, width: usize| {
+        if rows == 0 {
+            0
+        } else {
+            (rows - 1) * stride + width
+        }
+    };
+    let x = random(case.seed, len(strides[0], k));
+    let weights = random(case.seed + 1, n * k);
+    let bias = random(case.seed + 2, n);
+    let gate = random(case.seed + 3, k);
+    let residual = random(case.seed + 4, len(strides[1], n));
+    let epilogue = Epilogue {
+        bias: case.bias.then_some(&bias),
+        residual: case.residual.then_some(Rows {
+            data: &residual,
+            stride: strides[1],
+        }),
+        activation: case.activation,
+    };
+    for isa in Isa::available() {
+        let w = PackedMatrix::new(isa, &weights, n, k);
+        const UNTOUCHED: f32 = 1234.5;
+        let mut out = vec![UNTOUCHED; len(strides[2], n)];
+        let mut scratch = vec![f32::NAN; w.scratch_len(rows)];
+        pointwise(
+            Rows {
+                data: &x,
+                stride: strides[0],
+            },
+            rows,
+            &w,
+            case.gate.then_some(&gate),
+            &epilogue,
+            RowsMut {
+                data: &mut out,
+                stride: strides[2],
+            },
+            &mut scratch,
+        );
+        for (i, got) in out.iter().enumerate() {
+            let (row, column) = (i / strides[2], i % strides[2]);
+            if column >= n {
+                assert_eq!(
+                    *got,
+                    UNTOUCHED,
+                    "{} wrote between pixels: {case:?}",
+                    isa.name()
+                );
+                continue;
+            }
+            let mut terms = vec![0.0; 2];
+            if case.bias {
+                terms[0] = bias[column] as f64;
+            }
+            if case.residual {
+                terms[1] = residual[row * strides[1] + column] as f64;
+            }
+            terms.extend((0..k).map(|i| {
+                let gate = if case.gate { gate[i] } else { 1.0 };
+                x[row * strides[0] + i] as f64 * gate as f64 * weights[column * k + i] as f64
+            }));
+            let expected = case.activation.scalar(terms.iter().sum::<f64>() as f32);
+            let tolerance = tolerance(terms.iter().map(|term| term.abs()).sum(), expected);
+            let error = (got - expected).abs() as f64;
+            assert!(
+                error <= tolerance,
+                "{} {case:?}: {got} and not {expected} at {row}, {column}",
+                isa.name()
+            );
+        }
+    }
+}
+
+fn activations() -> impl Strategy<Value = Activation> {
+    prop_oneof![
+        Just(Activation::Identity),
+        Just(Activation::Clamp {
+            low: 0.0,
+            high: f32::INFINITY
+        }),
+        Just(Activation::Clamp {
+            low: 0.0,
+            high: 6.0
+        }),
+        Just(Activation::HardSwish),
+        Just(Activation::HardSigmoid {
+            alpha: 1.0 / 6.0,
+            beta: 0.5
+        }),
+        Just(Activation::Sigmoid),
+        Just(Activation::Swish),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn any_shape_matches_the_definition(
+        rows in 0..40usize,
+        k in 1..70usize,
+        n in 1..80usize,
+        gaps in [0..9usize, 0..9usize, 0..9usize],
+        [gate, bias, residual] in any::<[bool; 3]>(),
+        activation in activations(),
+        seed in any::<u32>(),
+    ) {
+        check_case(&Case { rows, k, n, gaps, gate, bias, residual, activation, seed: seed as u64 });
+    }
+}
+
+#[test]
+fn every_height_and_width_of_tile_matches_the_definition() {
+    for rows in 1..30 {
+        for n in [4, 8, 16, 24, 32, 40, 48, 56, 64, 67] {
+            let activation = Activation::Clamp {
+                low: 0.0,
+                high: 6.0,
+            };
+            let case = Case {
+                rows,
+                k: 9,
+                n,
+                gaps: [0; 3],
+                gate: false,
+                bias: true,
+                residual: true,
+                activation,
+                seed: 7,
+            };
+            check_case(&case);
+        }
+    }
+}
+
+#[test]
+fn several_blocks_of_rows_match_the_definition() {
+    // 128 KiB are 327 rows of 100 channels.
+    let activation = Activation::HardSwish;
+    let case = Case {
+        rows: 1000,
+        k: 100,
+        n: 40,
+        gaps: [0; 3],
+        gate: true,
+        bias: true,
+        residual: true,
+        activation,
+        seed: 8,
+    };
+    check_case(&case);
+}
+
+#[test]
+fn short_slices_are_refused() {
+    let w = PackedMatrix::new(Isa::available()[0], &[0.0; 6], 2, 3);
+    let bias = [0.0; 2];
+    let run = |x: usize,
+               out: usize,
+               stride: usize,
+               bias: &[f32],
+               gate: Option<&[f32]>,
+               scratch: usize| {
+        let result = std::panic::catch_unwind(|| {
+            let epilogue = Epilogue {
+                bias: Some(bias),
+                residual: None,
+                activation: Activation::Identity,
+            };
+            let mut out = vec![0.0; out];
+            pointwise(
+                Rows {
+                    data: &vec![0.0; x],
+                    stride: 3,
+                },
+                4,
+                &w,
+                gate,
+                &epilogue,
+                RowsMut {
+                    data: &mut out,
+                    stride,
+                },
+                &mut vec![0.0; scratch],
+            );
+        });
+        result.is_ok()
+    };
+    let need = w.scratch_len(4);
+    assert!(run(12, 8, 2, &bias, Some(&[1.0; 3]), need));
+    assert!(!run(11, 8, 2, &bias, None, 0));
+    assert!(!run(12, 7, 2, &bias, None, 0));
+    assert!(!run(12, 8, 1, &bias, None, 0));
+    assert!(!run(12, 8, 2, &bias[..1], None, 0));
+    assert!(!run(12, 8, 2, &bias, Some(&[1.0; 2]), need));
+    assert!(!run(12, 8, 2, &bias, Some(&[1.0; 3]), need - 1));
+}
