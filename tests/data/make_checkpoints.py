@@ -35,5 +35,7 @@ def training_state():
 
 
 torch.save(training_state(), HERE / "checkpoint.pth")
+# The file's name is part of the archive; of this length, some readers of zip archives take its end for its directory.
+torch.save(training_state(), HERE / "an_archive_name_of_21.pth")
 torch.save(training_state(), HERE / "checkpoint_before_1.6.pth", _use_new_zipfile_serialization=False)
 torch.save({**training_state(), "hook": Command()}, HERE / "hostile.pth")

@@ -150,7 +150,11 @@ fn damaged_and_foreign_files_are_errors() {
 
 #[test]
 fn checkpoints_as_pytorch_writes_them_are_read() {
-    for name in ["checkpoint.pth", "checkpoint_before_1.6.pth"] {
+    for name in [
+        "checkpoint.pth",
+        "checkpoint_before_1.6.pth",
+        "an_archive_name_of_21.pth",
+    ] {
         let path = Path::new("tests/data").join(name);
         let weights = FileWeights::open(&path, false).unwrap();
         let cases: [(_, &[usize], &[f32]); 3] = [
