@@ -6,86 +6,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use edge_classify::model::hex;
-use edge_classify::zoo::{self, Registry, synthetic_tensor};
-use safetensors::Dtype;
-use safetensors::tensor::TensorView;
-use sha2::{Digest, Sha256};
+use support::repository::{COMMIT, CONFIG, NETWORK, REPOSITORY, Repository, weights};
 use support::server::{Request, Response, Server};
 use support::{program, stderr, stdout};
-
-const NETWORK: &str = "mnasnet_small";
-const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
-const REPOSITORY: &str = "timm/mnasnet_small.lamb_in1k";
-
-/// Weights as timm's repositories hold them.
-fn weights(classes: usize) -> Vec<u8> {
-    let registry = Registry::bundled();
-    let graph = zoo::graph(registry.get(NETWORK).unwrap(), 224, classes).unwrap();
-    let tensors: Vec<_> = graph
-        .tensors()
-        .into_iter()
-        .map(|tensor| {
-            let values = synthetic_tensor(&tensor.name, &tensor.shape, 1);
-            let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-            (tensor, bytes)
-        })
-        .collect();
-    let views = tensors.iter().map(|(tensor, bytes)| {
-        let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes);
-        (tensor.name.as_str(), view.unwrap())
-    });
-    safetensors::serialize(views, None).unwrap()
-}
-
-const CONFIG: &str = r#"{"architecture": "mnasnet_small", "num_classes": 1000, "pretrained_cfg": {
-    "input_size": [3, 224, 224], "interpolation": "bilinear", "crop_pct": 0.875, "crop_mode": "center",
-    "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]}}"#;
-
-/// What a repository holds.
-struct Repository {
-    name: &'static str,
-    config: String,
-    weights: Vec<u8>,
-    sha256: String,
-}
-
-impl Repository {
-    fn new(weights: Vec<u8>) -> Self {
-        Repository {
-            name: REPOSITORY,
-            config: CONFIG.to_owned(),
-            sha256: hex(&Sha256::digest(&weights)),
-            weights,
-        }
-    }
-
-    fn weights_path(&self) -> String {
-        format!("/{}/resolve/{COMMIT}/model.safetensors", self.name)
-    }
-
-    /// As the hub answers.
-    fn answer(&self, request: &Request) -> Response {
-        let path = request.target.split('?').next().unwrap();
-        if path == format!("/api/models/{}/revision/main", self.name) {
-            let (sha256, size) = (&self.sha256, self.weights.len());
-            let info = format!(
-                r#"{{"sha": "{COMMIT}", "cardData": {{"license": "apache-2.0"}}, "siblings": [
-                    {{"rfilename": "config.json", "size": {}}},
-                    {{"rfilename": "model.safetensors", "size": {size}, "lfs": {{"sha256": "{sha256}", "size": {size}}}}}
-                ]}}"#,
-                self.config.len()
-            );
-            Response::new(200, info)
-        } else if path == format!("/{}/resolve/{COMMIT}/config.json", self.name) {
-            Response::new(200, self.config.as_str())
-        } else if path == self.weights_path() {
-            Response::file(request, &self.weights)
-        } else {
-            Response::new(404, r#"{"error": "Repository not found"}"#)
-        }
-    }
-}
 
 fn pull(hub: &str, model: &str, into: &Path) -> Command {
     let mut command = program();

@@ -15,6 +15,7 @@ from pathlib import Path
 import geffnet
 import geffnet.config
 import numpy as np
+import onnx
 import torch
 from geffnet.gen_efficientnet import GenEfficientNet
 from geffnet.efficientnet_builder import decode_arch_def
@@ -46,6 +47,15 @@ def randomise(model):
     return model.eval()
 
 
+def forget_where(path):
+    """Take out the stack traces of the machine that exported."""
+    model = onnx.load(path, load_external_data=False)
+    for part in [*model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output]:
+        del part.metadata_props[:]
+    del model.graph.metadata_props[:]
+    onnx.save(model, path)
+
+
 def main():
     warnings.simplefilter("ignore")
     out = HERE / "exporters"
@@ -61,6 +71,7 @@ def main():
     batch = ({0: torch.export.Dim("batch")},)
     torch.onnx.export(model, (picture,), str(out / "timm_dynamo.onnx"), dynamo=True, external_data=True,
                       dynamic_shapes=batch, verbose=False, **NAMES)
+    forget_where(out / "timm_dynamo.onnx")
     # As services like it: probabilities, one picture.
     probabilities = torch.nn.Sequential(model, torch.nn.Softmax(dim=1)).eval()
     torch.onnx.export(probabilities, (picture,), str(out / "softmax.onnx"), dynamo=False, **NAMES)
