@@ -10,6 +10,8 @@ use edge_classify::model::Library;
 use edge_classify::zoo::synthetic_tensor;
 use npyz::WriterBuilder;
 use support::{program, run, stderr, stdout};
+use tract_onnx::pb::tensor_shape_proto::Dimension;
+use tract_onnx::pb::{GraphProto, ValueInfoProto, type_proto};
 
 const EXPORTS: &str = "tests/data/exporters";
 
@@ -94,6 +96,17 @@ fn models_of_every_exporter_give_pytorchs_logits() {
     }
 }
 
+fn picture_input(graph: &mut GraphProto) -> &mut ValueInfoProto {
+    let mut inputs = graph.input.iter_mut();
+    inputs.find(|input| input.name == "input").unwrap()
+}
+
+fn dimensions(input: &mut ValueInfoProto) -> &mut [Dimension] {
+    let kind = input.r#type.as_mut().unwrap().value.as_mut().unwrap();
+    let type_proto::Value::TensorType(tensor) = kind;
+    &mut tensor.shape.as_mut().unwrap().dim
+}
+
 /// As TensorFlow's converters leave them.
 #[test]
 fn a_model_with_the_channels_last_is_turned_round() {
@@ -102,15 +115,9 @@ fn a_model_with_the_channels_last_is_turned_round() {
     let bytes = std::fs::read(Path::new(EXPORTS).join("geffnet.onnx")).unwrap();
     let mut model = compile::parse(&bytes).unwrap();
     let graph = model.graph.as_mut().unwrap();
-    let input = graph
-        .input
-        .iter_mut()
-        .find(|input| input.name == "input")
-        .unwrap();
+    let input = picture_input(graph);
     input.name = "pictures".to_owned();
-    let kind = input.r#type.as_mut().unwrap().value.as_mut().unwrap();
-    let tract_onnx::pb::type_proto::Value::TensorType(tensor) = kind;
-    tensor.shape.as_mut().unwrap().dim[1..].rotate_left(1);
+    dimensions(input)[1..].rotate_left(1);
     let turn = tract_onnx::pb::AttributeProto {
         name: "perm".to_owned(),
         r#type: tract_onnx::pb::attribute_proto::AttributeType::Ints as i32,
@@ -237,14 +244,8 @@ fn a_free_size_is_that_of_the_network_it_is_like() {
     let bytes = std::fs::read(Path::new(EXPORTS).join("geffnet.onnx")).unwrap();
     let mut model = compile::parse(&bytes).unwrap();
     let graph = model.graph.as_mut().unwrap();
-    let input = graph
-        .input
-        .iter_mut()
-        .find(|input| input.name == "input")
-        .unwrap();
-    let kind = input.r#type.as_mut().unwrap().value.as_mut().unwrap();
-    let tract_onnx::pb::type_proto::Value::TensorType(tensor) = kind;
-    for dim in &mut tensor.shape.as_mut().unwrap().dim[2..] {
+    let input = picture_input(graph);
+    for dim in &mut dimensions(input)[2..] {
         dim.value = None;
     }
     let file = directory.path().join("free.onnx");
