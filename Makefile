@@ -42,7 +42,7 @@ lint: setup
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
 
-# v4l generates its bindings with libclang, tract-linalg assembles its kernels with the C compiler.
+# v4l generates its bindings with libclang, tract-linalg assembles its kernels with the C compiler, cmake builds libjpeg-turbo.
 setup:
 	@boards/setup.sh
 

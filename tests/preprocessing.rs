@@ -40,7 +40,8 @@ fn preprocessing_equals_pillow() {
         let ours = Transform::new(spec).crop(&picture.unwrap()).unwrap();
         let (mean, max) = difference(&ours, &decode_file(&path).unwrap());
         println!("{name}: mean {mean:.4}, max {max}");
-        if mean >= 0.5 || max > 4 {
+        // The decoder is Pillow's; the filters' weights are rounded otherwise.
+        if mean > 0.1 || max > 2 {
             off.push(format!("{name}: mean {mean:.3}, max {max}"));
         }
         compared += 1;
@@ -94,13 +95,7 @@ fn preprocessing_equals_tensorflow() {
         let path = Path::new("tests/reference/tensorflow").join(&case.file);
         let (mean, max) = difference(&ours, &decode_file(&path).unwrap());
         println!("{}: mean {mean:.5}, max {max}", case.file);
-        // The same pixels give the same results; JPEG decoders differ by a few levels.
-        let limits = if case.source.ends_with(".png") {
-            (0.0, 0)
-        } else {
-            (0.5, 4)
-        };
-        if mean > limits.0 || max > limits.1 {
+        if max > 0 {
             off.push(format!("{}: mean {mean:.3}, max {max}", case.file));
         }
     }

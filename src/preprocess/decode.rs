@@ -4,10 +4,10 @@ use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageReader, Limits, RgbImage};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 use thiserror::Error;
 
-use super::jpeg::is_cut_short;
+use super::jpeg;
 
 /// Decoding may allocate this much and no more, whatever a file's header claims.
 const MAX_DECODED_BYTES: u64 = 512 << 20;
@@ -55,10 +55,10 @@ pub fn decode_bytes(bytes: &[u8]) -> Result<RgbImage, DecodeError> {
     let mut reader = ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
         .expect("reading from memory cannot fail");
-    if reader.format().is_none() {
+    let Some(format) = reader.format() else {
         return Err(DecodeError::UnknownFormat);
-    }
-    if is_cut_short(bytes) {
+    };
+    if jpeg::is_cut_short(bytes) {
         return Err(DecodeError::CutShort);
     }
     let mut limits = Limits::default();
@@ -72,9 +72,23 @@ pub fn decode_bytes(bytes: &[u8]) -> Result<RgbImage, DecodeError> {
         .reserve(decoder.total_bytes())
         .map_err(DecodeError::Decode)?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(DecodeError::Decode)?;
+    let mut picture = match format {
+        ImageFormat::Jpeg => decode_jpeg(bytes, decoder)?,
+        _ => DynamicImage::from_decoder(decoder).map_err(DecodeError::Decode)?,
+    };
     picture.apply_orientation(orientation);
     Ok(picture.into_rgb8())
+}
+
+/// What libjpeg-turbo will not decode, `decoder` may: it passes over slight damage and knows CMYK.
+fn decode_jpeg(bytes: &[u8], decoder: impl ImageDecoder) -> Result<DynamicImage, DecodeError> {
+    let (width, height) = decoder.dimensions();
+    let mut picture = RgbImage::new(width, height);
+    if jpeg::decode(bytes, &mut picture) {
+        return Ok(picture.into());
+    }
+    drop(picture);
+    DynamicImage::from_decoder(decoder).map_err(DecodeError::Decode)
 }
 
 /// A format that `image` recognises by its signature but that this build leaves out is, to the
@@ -121,6 +135,37 @@ mod tests {
 
     fn picture_of_noise() -> RgbImage {
         RgbImage::from_fn(64, 64, |x, y| Rgb([(x * y * 7) as u8, (x ^ y) as u8, 3]))
+    }
+
+    /// The difference of the first pixel from `expected`, at most.
+    fn off(picture: &RgbImage, expected: [u8; 3]) -> u8 {
+        let pixel = picture.get_pixel(0, 0).0;
+        let off = pixel.iter().zip(expected).map(|(a, b)| a.abs_diff(b));
+        off.max().unwrap()
+    }
+
+    #[test]
+    fn jpegs_that_libjpeg_turbo_objects_to_are_read_all_the_same() {
+        // Some of the picture's data is lost.
+        let mut jpeg = encode(&picture_of_noise().into(), ImageFormat::Jpeg);
+        let first = decode_bytes(&jpeg).unwrap().get_pixel(0, 0).0;
+        let end = jpeg.len() - 2;
+        jpeg.drain(end - 8..end);
+        assert!(!jpeg::decode(&jpeg, &mut RgbImage::new(64, 64)));
+        assert!(off(&decode_bytes(&jpeg).unwrap(), first) < 4);
+
+        // Inverted, as the programs that make such files store it.
+        let inks = [255u8, 0, 255, 255].repeat(16 * 16);
+        let picture = turbojpeg::Image {
+            pixels: inks.as_slice(),
+            width: 16,
+            pitch: 4 * 16,
+            height: 16,
+            format: turbojpeg::PixelFormat::CMYK,
+        };
+        let cmyk = turbojpeg::compress(picture, 95, turbojpeg::Subsamp::None).unwrap();
+        assert!(!jpeg::decode(&cmyk, &mut RgbImage::new(16, 16)));
+        assert!(off(&decode_bytes(&cmyk).unwrap(), [255, 0, 255]) < 8);
     }
 
     #[test]
