@@ -279,7 +279,7 @@ fn a_model_of_another_input_than_its_card_is_refused() {
     std::fs::write(directory.path().join("colours.toml"), card).unwrap();
     let output = run(&["--model", file.to_str().unwrap(), "--source", PANDA]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("32 x 32"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("32x32"), "{}", stderr(&output));
 }
 
 #[test]

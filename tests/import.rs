@@ -3,60 +3,10 @@
 mod support;
 
 use std::path::{Path, PathBuf};
-use std::process::Output;
 
 use edge_classify::compile;
-use edge_classify::model::Library;
-use edge_classify::zoo::synthetic_tensor;
-use npyz::WriterBuilder;
+use support::exporters::*;
 use support::{program, run, stderr, stdout};
-use tract_onnx::pb::tensor_shape_proto::Dimension;
-use tract_onnx::pb::{GraphProto, ValueInfoProto, type_proto};
-
-const EXPORTS: &str = "tests/data/exporters";
-
-fn import(file: &Path, into: &Path, more: &[&str]) -> Output {
-    let mut command = program();
-    command
-        .args(["models", "import"])
-        .arg(file)
-        .arg("--into")
-        .arg(into);
-    command.args(more).output().unwrap()
-}
-
-fn assert_imported(output: &Output) {
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(output));
-    assert!(output.stdout.is_empty());
-}
-
-fn logits(directory: &Path, model: &str, size: usize) -> Vec<f32> {
-    let tensor = directory.join("in.npy");
-    let mut bytes = Vec::new();
-    let shape = [1, 3, size as u64, size as u64];
-    let options = npyz::WriteOptions::new().default_dtype().shape(&shape);
-    let mut writer = options.writer(&mut bytes).begin_nd().unwrap();
-    writer
-        .extend(synthetic_tensor("input", &[1, 3, size, size], 1))
-        .unwrap();
-    writer.finish().unwrap();
-    std::fs::write(&tensor, bytes).unwrap();
-    let out = directory.join("out.npy");
-    let output = program()
-        .args(["infer", model, "--tensor"])
-        .arg(&tensor)
-        .arg("--output")
-        .arg(&out)
-        .env("EDGE_CLASSIFY_MODELS", directory)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", stderr(&output));
-    support::npy(&out)
-}
-
-fn installed(directory: &Path, name: &str) -> edge_classify::model::Installed {
-    Library::new(vec![directory.to_owned()]).find(name).unwrap()
-}
 
 #[test]
 fn models_of_every_exporter_give_pytorchs_logits() {
@@ -96,51 +46,6 @@ fn models_of_every_exporter_give_pytorchs_logits() {
     }
 }
 
-fn picture_input(graph: &mut GraphProto) -> &mut ValueInfoProto {
-    let mut inputs = graph.input.iter_mut();
-    inputs.find(|input| input.name == "input").unwrap()
-}
-
-fn dimensions(input: &mut ValueInfoProto) -> &mut [Dimension] {
-    let kind = input.r#type.as_mut().unwrap().value.as_mut().unwrap();
-    let type_proto::Value::TensorType(tensor) = kind;
-    &mut tensor.shape.as_mut().unwrap().dim
-}
-
-/// As TensorFlow's converters leave them.
-#[test]
-fn a_model_with_the_channels_last_is_turned_round() {
-    let recorded = support::npy(&Path::new(EXPORTS).join("logits.npy"));
-    let directory = tempfile::tempdir().unwrap();
-    let bytes = std::fs::read(Path::new(EXPORTS).join("geffnet.onnx")).unwrap();
-    let mut model = compile::parse(&bytes).unwrap();
-    let graph = model.graph.as_mut().unwrap();
-    let input = picture_input(graph);
-    input.name = "pictures".to_owned();
-    dimensions(input)[1..].rotate_left(1);
-    let turn = tract_onnx::pb::AttributeProto {
-        name: "perm".to_owned(),
-        r#type: tract_onnx::pb::attribute_proto::AttributeType::Ints as i32,
-        ints: vec![0, 3, 1, 2],
-        ..Default::default()
-    };
-    let node = tract_onnx::pb::NodeProto {
-        op_type: "Transpose".to_owned(),
-        input: vec!["pictures".to_owned()],
-        output: vec!["input".to_owned()],
-        attribute: vec![turn],
-        ..Default::default()
-    };
-    graph.node.insert(0, node);
-    let file = directory.path().join("last.onnx");
-    std::fs::write(&file, prost::Message::encode_to_vec(&model)).unwrap();
-    let into = directory.path().join("into");
-    assert_imported(&import(&file, &into, &["--like", "efficientnet_b0"]));
-    for (ours, theirs) in logits(&into, "last", 64).iter().zip(&recorded[5..]) {
-        assert!((ours - theirs).abs() < 1e-4);
-    }
-}
-
 #[test]
 fn an_imported_model_classifies_with_its_labels_and_preprocessing() {
     let directory = tempfile::tempdir().unwrap();
@@ -171,7 +76,7 @@ fn an_imported_model_classifies_with_its_labels_and_preprocessing() {
     assert!(!stderr(&output).contains("assuming"), "{}", stderr(&output));
     let card = installed(directory.path(), "birds").card.unwrap();
     let spec = &card.preprocess;
-    assert_eq!((spec.size, spec.resize), (64, 70));
+    assert_eq!((spec.size, spec.resize), (64.into(), 70.into()));
     assert_eq!((spec.mean, spec.std), ([1.0, 2.0, 3.0], [4.0, 5.0, 6.0]));
     assert_eq!(card.weights.unwrap().licence, "CC0-1.0");
     let output = program()
@@ -241,21 +146,18 @@ fn our_own_models_bring_their_preprocessing() {
 #[test]
 fn a_free_size_is_that_of_the_network_it_is_like() {
     let directory = tempfile::tempdir().unwrap();
-    let bytes = std::fs::read(Path::new(EXPORTS).join("geffnet.onnx")).unwrap();
-    let mut model = compile::parse(&bytes).unwrap();
-    let graph = model.graph.as_mut().unwrap();
-    let input = picture_input(graph);
-    for dim in &mut dimensions(input)[2..] {
+    let mut model = geffnet();
+    for dim in &mut dimensions(picture_input(model.graph.as_mut().unwrap()))[2..] {
         dim.value = None;
     }
     let file = directory.path().join("free.onnx");
-    std::fs::write(&file, prost::Message::encode_to_vec(&model)).unwrap();
+    save(&model, &file);
     let into = directory.path().join("into");
     for (more, size, resize) in [(&[][..], 300, 331), (&["--input-size", "96"], 96, 106)] {
         let options = [&["--like", "efficientnet_b3"], more].concat();
         assert_imported(&import(&file, &into, &options));
         let spec = installed(&into, "free").card.unwrap().preprocess;
-        assert_eq!((spec.size, spec.resize), (size, resize));
+        assert_eq!((spec.size, spec.resize), (size.into(), resize.into()));
     }
 }
 
@@ -339,11 +241,7 @@ fn bad_models_are_refused_and_leave_nothing() {
         ),
         case(good.clone(), &short, &["2 labels", "5 classes"]),
         case(good.clone(), &["--name", "../up"], &["'../up'"]),
-        case(
-            good.clone(),
-            &["--input-size", "96"],
-            &["64 x 64", "96 x 96"],
-        ),
+        case(good.clone(), &["--input-size", "96"], &["64x64", "96x96"]),
         case(good.clone(), &["--resize", "10"], &["preprocess.resize"]),
         case(good.clone(), &["--std", "1,1,0"], &["preprocess.std"]),
         case(

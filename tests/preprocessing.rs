@@ -5,7 +5,7 @@ mod support;
 
 use std::path::Path;
 
-use edge_classify::preprocess::{Interpolation, Pipeline, Spec, Transform, decode_file};
+use edge_classify::preprocess::{Interpolation, Pipeline, Size, Spec, Transform, decode_file};
 use image::RgbImage;
 
 /// Mean and largest difference in 8-bit levels.
@@ -32,7 +32,7 @@ fn preprocessing_equals_pillow() {
             other => panic!("{other}"),
         };
         let spec = Spec {
-            resize,
+            resize: Size::square(resize),
             interpolation,
             ..Spec::imagenet(size)
         };
@@ -75,7 +75,7 @@ fn tensorflow_cases() -> Vec<Case> {
                 "bilinear" => Interpolation::Bilinear,
                 other => panic!("{other}"),
             },
-            ..Spec::imagenet(row["size"].parse().unwrap())
+            ..Spec::imagenet(row["size"].parse::<Size>().unwrap())
         },
     };
     rows.into_iter().map(case).collect()

@@ -1,7 +1,5 @@
 //! Motion JPEG as webcams send it: padded, cut short, or without Huffman tables.
 
-use std::borrow::Cow;
-
 use image::RgbImage;
 
 use super::FrameError;
@@ -9,12 +7,6 @@ use crate::preprocess::decode_bytes;
 
 const SOI: [u8; 2] = [0xff, 0xd8];
 const EOI: [u8; 2] = [0xff, 0xd9];
-const SOS: u8 = 0xda;
-const DHT: u8 = 0xc4;
-
-/// An AVI1 segment: the mark of a stream that relies on the default tables of JPEG annex K.3,
-/// which the decoder then supplies.
-const AVI1: [u8; 10] = *b"\xff\xe0\x00\x08AVI1\0\0";
 
 /// Whether a frame starts and ends as a JPEG picture does. Zeros after the end are padding.
 pub fn is_whole(frame: &[u8]) -> bool {
@@ -29,31 +21,8 @@ pub fn decode(frame: &[u8]) -> Result<RgbImage, FrameError> {
     if !is_whole(frame) {
         return Err(FrameError::TruncatedJpeg);
     }
-    Ok(decode_bytes(&with_huffman_tables(frame))?)
-}
-
-/// The frame itself if it brings Huffman tables, otherwise a copy that asks for the default ones.
-fn with_huffman_tables(frame: &[u8]) -> Cow<'_, [u8]> {
-    if has_huffman_tables(frame) {
-        return Cow::Borrowed(frame);
-    }
-    Cow::Owned([&SOI[..], &AVI1, &frame[SOI.len()..]].concat())
-}
-
-/// Looks through the marker segments before the scan. A malformed header counts as having tables:
-/// the decoder will say what is wrong with it.
-fn has_huffman_tables(frame: &[u8]) -> bool {
-    let mut at = SOI.len();
-    while let Some(&[0xff, marker, high, low]) = frame.get(at..at + 4) {
-        match marker {
-            DHT => return true,
-            SOS => return false,
-            // A fill byte before a marker.
-            0xff => at += 1,
-            _ => at += 2 + usize::from(u16::from_be_bytes([high, low])),
-        }
-    }
-    true
+    // Where tables are missing, the decoder takes those of JPEG's annex K.3, as such cameras mean it to.
+    Ok(decode_bytes(frame)?)
 }
 
 #[cfg(test)]
@@ -61,6 +30,9 @@ mod tests {
     use super::*;
     use image::{DynamicImage, ImageFormat, Rgb};
     use std::io::Cursor;
+
+    const SOS: u8 = 0xda;
+    const DHT: u8 = 0xc4;
 
     fn jpeg() -> Vec<u8> {
         let picture = RgbImage::from_fn(48, 32, |x, y| Rgb([(x * 5) as u8, (y * 7) as u8, 90]));
@@ -92,11 +64,6 @@ mod tests {
         let whole = jpeg();
         let stripped = without_huffman_tables(&whole);
         assert!(stripped.len() < whole.len());
-        assert!(has_huffman_tables(&whole) && !has_huffman_tables(&stripped));
-        assert!(
-            decode_bytes(&stripped).is_err(),
-            "the decoder needs our help for this"
-        );
         assert_eq!(decode(&stripped).unwrap(), decode(&whole).unwrap());
     }
 

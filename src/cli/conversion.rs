@@ -5,7 +5,7 @@ use std::io::Write;
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-use crate::model::{Package, Weights as WeightsOrigin, hex, metadata};
+use crate::model::{Package, Scores, Weights as WeightsOrigin, hex, metadata};
 use crate::preprocess::Spec;
 use crate::zoo::{self, Export, ExportError, Graph, NetworkDef, Weights};
 
@@ -49,7 +49,7 @@ pub struct Built<'a> {
 impl<'a> Conversion<'a> {
     pub fn build(self) -> Result<Built<'a>> {
         let network = self.network;
-        let size = self.preprocess.size as usize;
+        let size = self.preprocess.size.width as usize;
         let graph = zoo::graph(network, size, self.classes)?;
         self.weights.check(&graph.tensors())?;
         self.preprocess
@@ -60,6 +60,7 @@ impl<'a> Conversion<'a> {
             package: Package {
                 name: self.name,
                 description: format!("{} ({})", network.name, network.family),
+                scores: Scores::Logits,
                 preprocess: self.preprocess,
                 weights: WeightsOrigin {
                     source: self.source,
@@ -109,7 +110,7 @@ impl Built<'_> {
     pub fn summary(&self) -> String {
         let size = self.package.preprocess.size;
         format!(
-            "{:.2} M parameters, {:.0} M multiply-adds at {size}x{size}, {} classes",
+            "{:.2} M parameters, {:.0} M multiply-adds at {size}, {} classes",
             self.graph.parameters() as f64 / 1e6,
             self.graph.multiply_adds() as f64 / 1e6,
             self.classes,

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use super::args::{OutputFormat, RunArgs};
 use crate::camera::{CameraOptions, Files, LiveCamera, Source, TestPicture};
 use crate::daemon::{self, Classifier, Limits, Outcome, Selection, Stop};
+use crate::preprocess::Size;
 use crate::sinks::{JsonLines, Sink, Text};
 
 pub fn run(args: &RunArgs) -> Result<()> {
@@ -18,6 +19,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
     let mut model = daemon::load(&installed, args.labels.as_deref(), args.threads)?;
     if let Some(preprocessing) = args.preprocessing {
         model.spec.pipeline = preprocessing.into();
+        model.spec.validate()?;
     }
     let size = model.spec.size;
     let selection = Selection {
@@ -43,7 +45,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
     Ok(())
 }
 
-fn source(args: &RunArgs, size: u32) -> Result<Box<dyn Source>> {
+fn source(args: &RunArgs, size: Size) -> Result<Box<dyn Source>> {
     let Some(device) = &args.camera else {
         return Ok(Box::new(Files::new(&args.source)?));
     };
@@ -55,7 +57,7 @@ fn source(args: &RunArgs, size: u32) -> Result<Box<dyn Source>> {
         size: args.camera_size,
         format: args.camera_format,
         fps: args.fps,
-        cover: size,
+        cover: size.longer(),
     })?;
     Ok(Box::new(camera))
 }

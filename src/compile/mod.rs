@@ -4,4 +4,7 @@ mod onnx;
 mod standalone;
 
 pub use onnx::{OnnxError, load, parse};
-pub use standalone::{ExternalError, StandaloneError, input_side, standalone};
+pub use standalone::{
+    ExternalError, StandaloneError, drop_softmax, is_free_size, keep_output, outputs, standalone,
+    takes_levels,
+};

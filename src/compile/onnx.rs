@@ -22,13 +22,16 @@ pub enum OnnxError {
     #[error("needs one input, a picture as N x 3 x H x W; this model has {0}")]
     Input(String),
     #[error(
-        "the input is {height} x {width} pixels, but {size} x {size} is asked for; correct preprocess.size in the \
-         model card"
+        "the input is {}x{} pixels (width x height), but {}x{} is asked for; correct preprocess.size in the model card",
+        found.1,
+        found.0,
+        wanted.1,
+        wanted.0
     )]
     SizeMismatch {
-        height: usize,
-        width: usize,
-        size: usize,
+        /// Height and width.
+        found: (usize, usize),
+        wanted: (usize, usize),
     },
     #[error("needs one output of 1 x classes; this model has {0}")]
     Output(String),
@@ -36,7 +39,7 @@ pub enum OnnxError {
     Analyse(String),
 }
 
-/// Side of the square input that is assumed when neither the model nor a card says.
+/// Side of the square that the input is taken for when neither the model nor a card says.
 const DEFAULT_SIZE: usize = 224;
 
 /// Parses an ONNX file.
@@ -50,13 +53,13 @@ pub fn parse(onnx: &[u8]) -> Result<ModelProto, OnnxError> {
 }
 
 /// Reads an ONNX classifier. A free batch dimension becomes 1; free height and width become
-/// `size`, which must otherwise agree with the model's own.
-pub fn load(onnx: &[u8], size: Option<usize>) -> Result<TypedModel, OnnxError> {
+/// `size`, which must otherwise agree with the model's own. Sizes are of height and width.
+pub fn load(onnx: &[u8], size: Option<(usize, usize)>) -> Result<TypedModel, OnnxError> {
     // tract asserts some properties of a graph instead of reporting them.
     panics::guard(|| load_unguarded(onnx, size), OnnxError::Analyse)
 }
 
-fn load_unguarded(onnx: &[u8], size: Option<usize>) -> Result<TypedModel, OnnxError> {
+fn load_unguarded(onnx: &[u8], size: Option<(usize, usize)>) -> Result<TypedModel, OnnxError> {
     let proto = parse(onnx)?;
     if let Some(location) = standalone::first_external(&proto) {
         return Err(OnnxError::External(location.to_owned()));
@@ -85,7 +88,10 @@ fn load_unguarded(onnx: &[u8], size: Option<usize>) -> Result<TypedModel, OnnxEr
 }
 
 /// Height and width to run at, from what the model declares and the card says.
-fn input_size(fact: &InferenceFact, size: Option<usize>) -> Result<(usize, usize), OnnxError> {
+fn input_size(
+    fact: &InferenceFact,
+    size: Option<(usize, usize)>,
+) -> Result<(usize, usize), OnnxError> {
     let declared = |axis: usize| -> Option<usize> {
         let dim = fact.shape.dim(axis)?.concretize()?;
         dim.to_usize().ok()
@@ -103,17 +109,17 @@ fn input_size(fact: &InferenceFact, size: Option<usize>) -> Result<(usize, usize
         return Err(refuse());
     }
     let (height, width) = (declared(2), declared(3));
-    if let Some(size) = size
-        && (height.is_some_and(|h| h != size) || width.is_some_and(|w| w != size))
+    let fallback = size.unwrap_or_else(|| {
+        let side = height.or(width).unwrap_or(DEFAULT_SIZE);
+        (side, side)
+    });
+    let found = (height.unwrap_or(fallback.0), width.unwrap_or(fallback.1));
+    if let Some(wanted) = size
+        && wanted != found
     {
-        return Err(OnnxError::SizeMismatch {
-            height: height.unwrap_or(size),
-            width: width.unwrap_or(size),
-            size,
-        });
+        return Err(OnnxError::SizeMismatch { found, wanted });
     }
-    let fallback = size.or(height).or(width).unwrap_or(DEFAULT_SIZE);
-    match (height.unwrap_or(fallback), width.unwrap_or(fallback)) {
+    match found {
         (0, _) | (_, 0) => Err(refuse()),
         found => Ok(found),
     }
@@ -127,10 +133,10 @@ fn check_output(model: &TypedModel) -> Result<(), OnnxError> {
         Ok(outputs) => return Err(OnnxError::Output(format!("{} outputs", outputs.len()))),
         Err(e) => return Err(OnnxError::Output(chain(&e))),
     };
-    // Some exporters leave the classes as 1 x C x 1 x 1.
+    // Some exporters leave the classes as 1 x C x 1 x 1, others without a batch.
     let concrete = fact.shape.as_concrete();
     let is_classes = concrete.is_some_and(|shape| {
-        shape.len() >= 2 && shape[0] == 1 && shape[1] > 0 && shape[2..].iter().all(|&d| d == 1)
+        shape.iter().all(|&d| d > 0) && shape.iter().filter(|&&d| d > 1).count() <= 1
     });
     if fact.datum_type != DatumType::F32 || !is_classes {
         return Err(OnnxError::Output(format!("an output of {fact:?}")));

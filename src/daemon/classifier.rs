@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::LoadedModel;
 use crate::engine::{EngineError, Session};
-use crate::model::Labels;
+use crate::model::{Labels, Scores};
 use crate::preprocess::{Transform, TransformError};
 use crate::sinks::Prediction;
 
@@ -25,6 +25,7 @@ pub struct Classifier {
     name: String,
     session: Session,
     transform: Transform,
+    scores: Scores,
     labels: Labels,
     selection: Selection,
     tensor: Vec<f32>,
@@ -57,6 +58,7 @@ impl Classifier {
             name: model.name,
             session: model.session,
             transform,
+            scores: model.scores,
             labels: model.labels,
             selection,
         }
@@ -70,9 +72,13 @@ impl Classifier {
         let start = Instant::now();
         self.transform.run(picture, &mut self.tensor)?;
         let preprocessed = Instant::now();
-        let logits = self.session.run(&self.tensor)?;
+        let output = self.session.run(&self.tensor)?;
         let inference = preprocessed.elapsed();
-        let scores = softmax(&logits).ok_or(ClassifyError::NotANumber)?;
+        let scores = match self.scores {
+            Scores::Logits => softmax(&output),
+            Scores::Probabilities => Some(output).filter(|p| p.iter().all(|p| p.is_finite())),
+        };
+        let scores = scores.ok_or(ClassifyError::NotANumber)?;
         let top = select(&scores, self.selection)
             .into_iter()
             .map(|index| Prediction {
@@ -90,7 +96,7 @@ impl Classifier {
 }
 
 /// Probabilities from logits; `None` if they are not numbers.
-fn softmax(logits: &[f32]) -> Option<Vec<f32>> {
+pub fn softmax(logits: &[f32]) -> Option<Vec<f32>> {
     let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let exponentials: Vec<f32> = logits.iter().map(|logit| (logit - max).exp()).collect();
     let sum: f64 = exponentials.iter().copied().map(f64::from).sum();

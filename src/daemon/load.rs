@@ -6,14 +6,15 @@ use thiserror::Error;
 
 use crate::compile::{self, OnnxError};
 use crate::engine::{EngineError, Session, Threads};
-use crate::model::{CardError, Installed, Labels, LabelsError};
-use crate::preprocess::{Spec, SpecError};
+use crate::model::{CardError, Installed, Labels, LabelsError, Scores};
+use crate::preprocess::{Size, Spec, SpecError};
 
 /// A model in memory with all that belongs to it.
 pub struct LoadedModel {
     pub name: String,
     pub session: Session,
     pub spec: Spec,
+    pub scores: Scores,
     pub labels: Labels,
 }
 
@@ -30,16 +31,6 @@ pub enum LoadError {
     Onnx { path: PathBuf, source: OnnxError },
     #[error("{path}: {source}", path = path.display())]
     Engine { path: PathBuf, source: EngineError },
-    #[error(
-        "{path}: its input is {width}x{height}; without a model card only square inputs can be \
-         used",
-        path = path.display()
-    )]
-    NotSquare {
-        path: PathBuf,
-        width: usize,
-        height: usize,
-    },
     #[error("{path}: without a model card: {source}", path = path.display())]
     Spec { path: PathBuf, source: SpecError },
     #[error(transparent)]
@@ -57,10 +48,12 @@ pub fn load_session(model: &Installed, threads: Threads) -> Result<Session, Load
     if let Some(card) = card {
         card.verify(&model.file, &bytes)?;
     }
-    let size = card.map(|card| card.preprocess.size as usize);
-    let graph = compile::load(&bytes, size).map_err(|source| LoadError::Onnx {
-        path: path(),
-        source,
+    let size = card.map(|card| card.preprocess.size);
+    let graph = compile::load(&bytes, size.map(Size::height_and_width)).map_err(|source| {
+        LoadError::Onnx {
+            path: path(),
+            source,
+        }
     })?;
     drop(bytes);
     Session::new(graph, threads).map_err(|source| LoadError::Engine {
@@ -80,6 +73,7 @@ pub fn load(
         Some(card) => card.preprocess.clone(),
         None => assumed_spec(model, &session)?,
     };
+    let scores = model.card.as_ref().map(|card| card.scores);
     let classes = session.classes();
     let labels = match labels.map(Path::to_owned).or_else(|| model.labels_file()) {
         Some(file) => Labels::read(&file, classes)?,
@@ -89,21 +83,16 @@ pub fn load(
         name: model.name.clone(),
         session,
         spec,
+        scores: scores.unwrap_or_default(),
         labels,
     })
 }
 
 fn assumed_spec(model: &Installed, session: &Session) -> Result<Spec, LoadError> {
-    let (height, width) = session.input_size();
-    let size = u32::try_from(width).ok().filter(|_| width == height);
-    let size = size.ok_or_else(|| LoadError::NotSquare {
-        path: model.file.clone(),
-        width,
-        height,
-    })?;
+    let size = Size::from_height_and_width(session.input_size());
     let beside = model.file.with_extension("toml");
     log::warn!(
-        "{}: no model card; assuming ImageNet preprocessing for {size}x{size} (describe it in {})",
+        "{}: no model card; assuming ImageNet preprocessing for {size} (describe it in {})",
         model.file.display(),
         beside.display()
     );

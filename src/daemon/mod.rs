@@ -6,7 +6,7 @@ mod load;
 mod pipeline;
 mod stop;
 
-pub use classifier::{Classification, Classifier, ClassifyError, Selection};
+pub use classifier::{Classification, Classifier, ClassifyError, Selection, softmax};
 pub use latency::LatencyStats;
 pub use load::{LoadError, LoadedModel, load, load_session};
 pub use pipeline::{Limits, Outcome, RunError, run};

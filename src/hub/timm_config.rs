@@ -60,7 +60,7 @@ impl TimmConfig {
         };
         let crop = given
             .crop_pct
-            .unwrap_or_else(|| f64::from(network.size) / f64::from(network.resize));
+            .unwrap_or_else(|| f64::from(network.size.width) / f64::from(network.resize.width));
         if !(crop > 0.0 && crop <= 1.0) {
             return Err(ConfigError::CropPct(crop));
         }
@@ -78,7 +78,7 @@ impl TimmConfig {
             parts.map_or(other, |parts| parts.map(|part| part * 255.0))
         };
         let spec = Spec {
-            size,
+            size: size.into(),
             resize: Spec::resize_for(size, crop),
             pipeline: network.pipeline,
             crop: Crop::Centre,
@@ -124,7 +124,7 @@ mod tests {
     fn says_how_to_feed_the_network() {
         let config = TimmConfig::parse(CONFIG).unwrap();
         let spec = config.preprocessing(&Spec::imagenet(224)).unwrap();
-        assert_eq!((spec.size, spec.resize), (300, 331));
+        assert_eq!((spec.size, spec.resize), (300.into(), 331.into()));
         assert_eq!(spec.interpolation, Interpolation::Bilinear);
         assert_eq!((spec.mean, spec.std), ([127.5; 3], [127.5; 3]));
         assert_eq!(config.labels().unwrap(), ["cat", "n2", "dog"]);

@@ -22,9 +22,23 @@ pub struct ModelCard {
     /// The labels file, relative to the card.
     #[serde(default)]
     pub labels: Option<PathBuf>,
+    /// What the network's output is.
+    #[serde(default)]
+    pub scores: Scores,
     pub preprocess: Spec,
     #[serde(default)]
     pub weights: Option<Weights>,
+}
+
+/// What the values are that a network gives, one for each class.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scores {
+    /// To be put through a softmax.
+    #[default]
+    Logits,
+    /// As they are: of one class among all, or of each by itself.
+    Probabilities,
 }
 
 /// Where the weights come from.

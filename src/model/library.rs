@@ -251,6 +251,11 @@ fn open(path: &Path) -> Result<Installed, FindError> {
 }
 
 impl Installed {
+    /// A card or a model file, wherever it is.
+    pub fn open(path: &Path) -> Result<Self, FindError> {
+        open(path)
+    }
+
     /// The labels file named by the card, as a path that can be opened.
     pub fn labels_file(&self) -> Option<PathBuf> {
         let labels = self.card.as_ref()?.labels.as_ref()?;

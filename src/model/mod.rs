@@ -8,7 +8,7 @@ pub mod metadata;
 mod new_file;
 mod package;
 
-pub use card::{CardError, ModelCard, Weights, hex};
+pub use card::{CardError, ModelCard, Scores, Weights, hex};
 pub use install_directory::InstallDirectory;
 pub use labels::{Labels, LabelsError};
 pub use library::{FindError, Installed, Library};

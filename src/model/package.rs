@@ -9,13 +9,14 @@ use thiserror::Error;
 
 use super::install_directory::InstallDirectory;
 use super::new_file::NewFile;
-use super::{ModelCard, Weights, hex};
+use super::{ModelCard, Scores, Weights, hex};
 use crate::preprocess::Spec;
 
 /// What a model's card says, but for the files.
 pub struct Package {
     pub name: String,
     pub description: String,
+    pub scores: Scores,
     pub preprocess: Spec,
     pub weights: Weights,
     /// Text of the labels file.
@@ -167,6 +168,7 @@ impl Package {
             file: layout.files.join(&model_name),
             sha256: Some(model.sha256()),
             labels: labels.as_ref().map(|(_, name)| layout.files.join(name)),
+            scores: self.scores,
             preprocess: self.preprocess.clone(),
             weights: Some(self.weights.clone()),
         };
@@ -234,6 +236,7 @@ mod tests {
         Package {
             name: name.to_owned(),
             description: "a test".to_owned(),
+            scores: Scores::Logits,
             preprocess: Spec::imagenet(32),
             weights: Weights {
                 source: "none".to_owned(),

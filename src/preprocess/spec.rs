@@ -3,16 +3,18 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::Size;
+
 /// The evaluation transform of one network: resize and centre crop to `size` as the pipeline has it,
 /// then `(level - mean) / std` for each channel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
-    /// Side of the square input in pixels.
-    pub size: u32,
-    /// Length of the shorter side after resizing, in pixels. Always given, though [`Pipeline::Tf`] makes no use of it,
-    /// so that the pipeline can be changed for a run.
-    pub resize: u32,
+    /// The network's input.
+    pub size: Size,
+    /// What the resized picture, its proportions kept, just covers: for a square, its shorter side gets that length.
+    /// Always given, though [`Pipeline::Tf`] makes no use of it, so that the pipeline can be changed for a run.
+    pub resize: Size,
     #[serde(default)]
     pub pipeline: Pipeline,
     #[serde(default)]
@@ -35,15 +37,15 @@ pub enum Crop {
     Centre,
 }
 
-/// The steps from a picture to the network's square input, of 8-bit levels.
+/// The steps from a picture to the network's input, of 8-bit levels.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pipeline {
-    /// The shorter side to `resize`, antialiased, then a crop of `size`: torchvision's `Resize` and `CenterCrop` with
-    /// Pillow.
+    /// To cover `resize`, antialiased, then a crop of `size`: torchvision's `Resize` and `CenterCrop` with Pillow; where
+    /// `resize` is not a square, timm's `ResizeKeepRatio`.
     #[default]
     Torch,
-    /// A crop of `size / (size + 32)` of the shorter side, then to `size`, not antialiased: the evaluation
+    /// A crop of `size / (size + 32)` of the shorter side, then to `size`, a square, not antialiased: the evaluation
     /// preprocessing of EfficientNet in TensorFlow.
     Tf,
 }
@@ -71,13 +73,17 @@ pub enum ColorOrder {
 #[derive(Debug, Error, PartialEq)]
 pub enum SpecError {
     #[error("preprocess.size must be between 1 and {max}, not {0}", max = Spec::MAX_SIDE)]
-    Size(u32),
+    Size(Size),
     #[error(
         "preprocess.resize is {resize}, smaller than preprocess.size {size}: nothing to crop from"
     )]
-    ResizeBelowSize { resize: u32, size: u32 },
+    ResizeBelowSize { resize: Size, size: Size },
     #[error("preprocess.resize must be at most {max}, not {0}", max = Spec::MAX_SIDE)]
-    Resize(u32),
+    Resize(Size),
+    #[error(
+        "preprocess.size is {0}, but the pipeline tf is defined for squares only; use the pipeline torch"
+    )]
+    TfNotSquare(Size),
     #[error("preprocess.mean[{0}] is not a finite number")]
     Mean(usize),
     #[error("preprocess.std[{0}] must be a finite number above 0")]
@@ -89,7 +95,8 @@ impl Spec {
     pub const MAX_SIDE: u32 = 4096;
 
     /// What most ImageNet networks trained in PyTorch expect; the guess for a model without a card.
-    pub fn imagenet(size: u32) -> Self {
+    pub fn imagenet(size: impl Into<Size>) -> Self {
+        let size = size.into();
         Spec {
             size,
             // The customary crop.
@@ -104,21 +111,40 @@ impl Spec {
     }
 
     /// The `resize` whose crop of `size` keeps the part `crop_pct` of each side, rounded down as timm does.
-    pub fn resize_for(size: u32, crop_pct: f64) -> u32 {
-        (f64::from(size) / crop_pct) as u32
+    pub fn resize_for(size: impl Into<Size>, crop_pct: f64) -> Size {
+        size.into().map(|side| (f64::from(side) / crop_pct) as u32)
+    }
+
+    /// The same crop for inputs of `size`.
+    pub fn resized(self, size: Size) -> Self {
+        let scale = |resize: u32, from: u32, to: u32| {
+            (u64::from(resize) * u64::from(to) / u64::from(from)) as u32
+        };
+        Spec {
+            resize: Size {
+                width: scale(self.resize.width, self.size.width, size.width),
+                height: scale(self.resize.height, self.size.height, size.height),
+            },
+            size,
+            ..self
+        }
     }
 
     pub fn validate(&self) -> Result<(), SpecError> {
-        if self.size == 0 || self.size > Self::MAX_SIDE {
+        let allowed = |size: Size| size.longer() <= Self::MAX_SIDE;
+        if self.size.pixels() == 0 || !allowed(self.size) {
             return Err(SpecError::Size(self.size));
         }
-        if self.resize < self.size {
+        if self.pipeline == Pipeline::Tf && !self.size.is_square() {
+            return Err(SpecError::TfNotSquare(self.size));
+        }
+        if !self.resize.covers(self.size) {
             return Err(SpecError::ResizeBelowSize {
                 resize: self.resize,
                 size: self.size,
             });
         }
-        if self.resize > Self::MAX_SIDE {
+        if !allowed(self.resize) {
             return Err(SpecError::Resize(self.resize));
         }
         if let Some(i) = self.mean.iter().position(|m| !m.is_finite()) {
@@ -138,7 +164,7 @@ mod tests {
     #[test]
     fn imagenet_default_is_valid() {
         assert_eq!(Spec::imagenet(224).validate(), Ok(()));
-        assert_eq!(Spec::imagenet(224).resize, 256);
+        assert_eq!(Spec::imagenet(224).resize, Size::square(256));
         assert_eq!(Spec::imagenet(1).validate(), Ok(()));
     }
 
@@ -150,19 +176,35 @@ mod tests {
         }
         let cases = [
             Case {
-                change: |s| s.size = 0,
-                error: SpecError::Size(0),
+                change: |s| s.size.height = 0,
+                error: SpecError::Size(Size {
+                    width: 224,
+                    height: 0,
+                }),
             },
             Case {
-                change: |s| s.resize = 200,
+                change: |s| s.resize.width = 200,
                 error: SpecError::ResizeBelowSize {
-                    resize: 200,
-                    size: 224,
+                    resize: Size {
+                        width: 200,
+                        height: 256,
+                    },
+                    size: Size::square(224),
                 },
             },
             Case {
-                change: |s| s.resize = 5000,
-                error: SpecError::Resize(5000),
+                change: |s| {
+                    s.pipeline = Pipeline::Tf;
+                    s.size.height = 100;
+                },
+                error: SpecError::TfNotSquare(Size {
+                    width: 224,
+                    height: 100,
+                }),
+            },
+            Case {
+                change: |s| s.resize = Size::square(5000),
+                error: SpecError::Resize(Size::square(5000)),
             },
             Case {
                 change: |s| s.mean[1] = f32::NAN,

@@ -7,8 +7,8 @@
 
 use image::RgbImage;
 
-use super::Interpolation;
 use super::transform::Rows;
+use super::{Interpolation, Size};
 
 /// Pixels, at the network's input size, by which the shorter side exceeds the crop.
 const CROP_PADDING: u32 = 32;
@@ -182,7 +182,7 @@ impl TfResize {
                 }
             }
         }
-        Rows::new(&self.resized, stride, 0, self.size)
+        Rows::new(&self.resized, stride, 0, Size::square(self.size))
     }
 }
 

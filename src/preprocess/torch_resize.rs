@@ -1,5 +1,5 @@
-//! The `torch` pipeline's resize and crop: antialiased resize of the shorter side, centre crop. As torchvision's
-//! `Resize` and `CenterCrop` do with Pillow.
+//! The `torch` pipeline's resize and crop: antialiased resize in proportion, centre crop. As torchvision's `Resize` and
+//! `CenterCrop` do with Pillow, and timm's `ResizeKeepRatio` where the input is not a square.
 
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
@@ -7,7 +7,7 @@ use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use image::RgbImage;
 
 use super::transform::{Rows, TransformError};
-use super::{Interpolation, Spec};
+use super::{Interpolation, Size, Spec};
 
 /// Resizes and crops, and keeps its buffers.
 pub struct TorchResize {
@@ -88,8 +88,8 @@ impl TorchResize {
         let (width, height) = picture.dimensions();
         let (new_width, new_height) = resized_dimensions(width, height, spec.resize)
             .ok_or(TransformError::Elongated { width, height })?;
-        let x = Axis::centred(width, new_width, spec.size);
-        let y = Axis::centred(height, new_height, spec.size);
+        let x = Axis::centred(width, new_width, spec.size.width);
+        let y = Axis::centred(height, new_height, spec.size.height);
         let filter = match spec.interpolation {
             Interpolation::Bicubic => FilterType::CatmullRom,
             Interpolation::Bilinear => FilterType::Bilinear,
@@ -138,10 +138,21 @@ impl TorchResize {
     }
 }
 
-/// Width and height once the shorter side is `side`; the longer one is rounded down, as
-/// torchvision's `Resize` does. `None` if it would be absurdly long.
-fn resized_dimensions(width: u32, height: u32, side: u32) -> Option<(u32, u32)> {
-    const LONGEST: f64 = 1e6;
+/// Longest side of a resized picture.
+const LONGEST: f64 = 1e6;
+
+/// Width and height of a picture that just covers `resize`. `None` if it would be absurdly long.
+fn resized_dimensions(width: u32, height: u32, resize: Size) -> Option<(u32, u32)> {
+    if !resize.is_square() {
+        // As timm's ResizeKeepRatio has it: both sides are rounded.
+        let across = f64::from(width) / f64::from(resize.width);
+        let down = f64::from(height) / f64::from(resize.height);
+        let sides = [width, height].map(|side| f64::from(side) / across.min(down));
+        let [width, height] = sides.map(|side| side.round_ties_even());
+        return (width <= LONGEST && height <= LONGEST).then_some((width as u32, height as u32));
+    }
+    // As torchvision's Resize has it: the longer side is rounded down.
+    let side = resize.width;
     let longer = |long: u32, short: u32| {
         let exact = f64::from(side) * f64::from(long) / f64::from(short);
         (exact <= LONGEST).then_some(exact as u32)
@@ -160,11 +171,26 @@ mod tests {
     use image::Rgb;
 
     #[test]
-    fn longer_side_is_rounded_down() {
-        assert_eq!(resized_dimensions(500, 375, 256), Some((341, 256)));
-        assert_eq!(resized_dimensions(375, 500, 256), Some((256, 341)));
-        assert_eq!(resized_dimensions(10, 10, 256), Some((256, 256)));
-        assert_eq!(resized_dimensions(30_000, 1, 256), None);
+    fn the_longer_side_is_rounded_down() {
+        let dimensions = |width, height| resized_dimensions(width, height, Size::square(256));
+        assert_eq!(dimensions(500, 375), Some((341, 256)));
+        assert_eq!(dimensions(375, 500), Some((256, 341)));
+        assert_eq!(dimensions(10, 10), Some((256, 256)));
+        assert_eq!(dimensions(30_000, 1), None);
+    }
+
+    /// timm 1.0.31: `ResizeKeepRatio((54, 219))`, whose sizes have the height first.
+    #[test]
+    fn a_rectangle_is_just_covered() {
+        let resize = Size {
+            width: 219,
+            height: 54,
+        };
+        let dimensions = |width, height| resized_dimensions(width, height, resize);
+        assert_eq!(dimensions(500, 375), Some((219, 164)));
+        assert_eq!(dimensions(999, 100), Some((539, 54)));
+        assert_eq!(dimensions(1, 1), Some((219, 219)));
+        assert_eq!(dimensions(30_000, 1), None);
     }
 
     #[test]
@@ -196,7 +222,15 @@ mod tests {
                 ((x * y) % 256) as u8,
             ])
         });
-        for (size, resize) in [(64, 73), (64, 120), (160, 400), (224, 256)] {
+        let wide = |width, height| Size { width, height };
+        for (size, resize) in [
+            (Size::square(64), Size::square(73)),
+            (Size::square(64), Size::square(120)),
+            (Size::square(160), Size::square(400)),
+            (Size::square(224), Size::square(256)),
+            (wide(192, 48), wide(219, 54)),
+            (wide(40, 90), Size::square(100)),
+        ] {
             for interpolation in [Interpolation::Bicubic, Interpolation::Bilinear] {
                 let crop = Transform::new(Spec {
                     resize,
@@ -207,8 +241,8 @@ mod tests {
                 .unwrap();
                 let (width, height) = resized_dimensions(411, 173, resize).unwrap();
                 let full = full_resize(interpolation, &picture, width, height);
-                let left = (f64::from(width - size) / 2.0).round_ties_even() as u32;
-                let top = (f64::from(height - size) / 2.0).round_ties_even() as u32;
+                let left = (f64::from(width - size.width) / 2.0).round_ties_even() as u32;
+                let top = (f64::from(height - size.height) / 2.0).round_ties_even() as u32;
                 for (x, y, pixel) in crop.enumerate_pixels() {
                     let expected = full.get_pixel(left + x, top + y);
                     let off = (0..3).map(|c| pixel.0[c].abs_diff(expected.0[c])).max();

@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use super::tf_resize::TfResize;
 use super::torch_resize::TorchResize;
-use super::{ColorOrder, Pipeline, Spec};
+use super::{ColorOrder, Pipeline, Size, Spec};
 
 #[derive(Debug, Error)]
 pub enum TransformError {
@@ -43,13 +43,11 @@ pub(super) struct Rows<'a> {
     stride: usize,
     /// First byte of the crop in each row.
     left: usize,
-    /// Side of the crop in pixels.
-    size: usize,
+    size: Size,
 }
 
 impl<'a> Rows<'a> {
-    pub fn new(pixels: &'a [u8], stride: usize, left: usize, size: u32) -> Self {
-        let size = size as usize;
+    pub fn new(pixels: &'a [u8], stride: usize, left: usize, size: Size) -> Self {
         Rows {
             pixels,
             stride,
@@ -58,10 +56,11 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Each row's `3 x size` bytes.
+    /// Each row's `3 x width` bytes.
     fn iter(&self) -> impl Iterator<Item = &'a [u8]> {
-        let columns = self.left..self.left + 3 * self.size;
-        let rows = self.pixels.chunks_exact(self.stride).take(self.size);
+        let columns = self.left..self.left + 3 * self.size.width as usize;
+        let rows = self.pixels.chunks_exact(self.stride);
+        let rows = rows.take(self.size.height as usize);
         rows.map(move |row| &row[columns.clone()])
     }
 
@@ -81,7 +80,7 @@ impl Transform {
         }
         let resize = match spec.pipeline {
             Pipeline::Torch => Resize::Torch(TorchResize::new()),
-            Pipeline::Tf => Resize::Tf(TfResize::new(spec.interpolation, spec.size)),
+            Pipeline::Tf => Resize::Tf(TfResize::new(spec.interpolation, spec.size.width)),
         };
         Transform {
             spec,
@@ -90,9 +89,9 @@ impl Transform {
         }
     }
 
-    /// Length of the tensor [`Transform::run`] fills: 3 x size x size.
+    /// Length of the tensor [`Transform::run`] fills: 3 x height x width.
     pub fn tensor_len(&self) -> usize {
-        3 * (self.spec.size as usize).pow(2)
+        3 * self.spec.size.pixels()
     }
 
     /// Fills `tensor` (f32, CHW, `tensor_len()` values) from `picture`.
@@ -102,17 +101,17 @@ impl Transform {
     pub fn run(&mut self, picture: &RgbImage, tensor: &mut [f32]) -> Result<(), TransformError> {
         assert_eq!(tensor.len(), self.tensor_len(), "tensor length");
         let rows = resize(&mut self.resize, &self.spec, picture)?;
-        let size = self.spec.size as usize;
-        let (first, rest) = tensor.split_at_mut(size * size);
-        let (second, third) = rest.split_at_mut(size * size);
+        let width = self.spec.size.width as usize;
+        let (first, rest) = tensor.split_at_mut(self.spec.size.pixels());
+        let (second, third) = rest.split_at_mut(self.spec.size.pixels());
         let [c0, c1, c2] = match self.spec.color {
             ColorOrder::Rgb => [0, 1, 2],
             ColorOrder::Bgr => [2, 1, 0],
         };
         let planes = first
-            .chunks_exact_mut(size)
-            .zip(second.chunks_exact_mut(size))
-            .zip(third.chunks_exact_mut(size));
+            .chunks_exact_mut(width)
+            .zip(second.chunks_exact_mut(width))
+            .zip(third.chunks_exact_mut(width));
         for (row, ((p0, p1), p2)) in rows.iter().zip(planes) {
             let pixels = row.chunks_exact(3);
             for (((pixel, v0), v1), v2) in pixels.zip(p0).zip(p1).zip(p2) {
@@ -127,8 +126,8 @@ impl Transform {
     /// The resized and cropped picture, before normalisation.
     pub fn crop(&mut self, picture: &RgbImage) -> Result<RgbImage, TransformError> {
         let pixels = resize(&mut self.resize, &self.spec, picture)?.to_vec();
-        let size = self.spec.size;
-        Ok(RgbImage::from_raw(size, size, pixels).expect("as many rows as columns"))
+        let Size { width, height } = self.spec.size;
+        Ok(RgbImage::from_raw(width, height, pixels).expect("as many rows as columns"))
     }
 }
 
@@ -154,8 +153,7 @@ mod tests {
 
     fn spec(size: u32, resize: u32) -> Spec {
         Spec {
-            size,
-            resize,
+            resize: Size::square(resize),
             ..Spec::imagenet(size)
         }
     }

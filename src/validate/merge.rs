@@ -216,7 +216,7 @@ mod tests {
                 says: "models",
             },
             Case {
-                change: |s| s[2].1.header.preprocess.resize += 1,
+                change: |s| s[2].1.header.preprocess.resize.width += 1,
                 says: "preprocessing",
             },
             Case {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{Activation, BlockDef};
-use crate::preprocess::{ColorOrder, Crop, Interpolation, Pipeline, Spec};
+use crate::preprocess::{ColorOrder, Crop, Interpolation, Pipeline, Size, Spec};
 
 /// A network as it is defined, before scaling.
 #[derive(Debug, Clone, PartialEq)]
@@ -154,7 +154,8 @@ pub struct Cost {
 
 impl NetworkDef {
     /// The evaluation transform for inputs of `size`, which need not be the network's own.
-    pub fn preprocessing(&self, size: u32) -> Spec {
+    pub fn preprocessing(&self, size: impl Into<Size>) -> Spec {
+        let size = size.into();
         Spec {
             size,
             resize: Spec::resize_for(size, self.crop),

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each test file uses a part
 
 pub mod checkpoint;
+pub mod exporters;
 pub mod repository;
 pub mod server;
 pub mod workshop;

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use crate::cli::args::{Filter, Preprocessing};
 use crate::hub::Hub;
-use crate::preprocess::ColorOrder;
+use crate::model::Scores;
+use crate::preprocess::{ColorOrder, Size};
 
 #[derive(Debug, Args)]
 pub struct ModelsArgs {
@@ -104,13 +105,21 @@ pub struct ImportArgs {
     #[arg(long, value_name = "NETWORK")]
     pub like: Option<String>,
 
-    /// Side of the square input in pixels [default: the file's]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
-    pub input_size: Option<u32>,
+    /// Output with the classes, of a model that has more than one
+    #[arg(long, value_name = "NAME")]
+    pub output: Option<String>,
 
-    /// Length of the shorter side before the crop
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
-    pub resize: Option<u32>,
+    /// What that output is [default: probabilities if it stays between 0 and 1 and is no softmax]
+    #[arg(long, value_enum)]
+    pub scores: Option<OutputScores>,
+
+    /// Size of the input in pixels, of a square or of a rectangle [default: the file's]
+    #[arg(long, value_name = "N|WxH")]
+    pub input_size: Option<Size>,
+
+    /// Length of the shorter side before the crop, or the rectangle that is just covered
+    #[arg(long, value_name = "N|WxH")]
+    pub resize: Option<Size>,
 
     /// Preprocessing pipeline
     #[arg(long, value_enum)]
@@ -139,6 +148,24 @@ pub struct ImportArgs {
     /// Licence of the model, for the card
     #[arg(long, value_name = "NAME")]
     pub licence: Option<String>,
+}
+
+/// [`Scores`] on the command line.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum OutputScores {
+    /// Values to be put through a softmax
+    Logits,
+    /// Values to be taken as they are
+    Probabilities,
+}
+
+impl From<OutputScores> for Scores {
+    fn from(scores: OutputScores) -> Self {
+        match scores {
+            OutputScores::Logits => Scores::Logits,
+            OutputScores::Probabilities => Scores::Probabilities,
+        }
+    }
 }
 
 fn color(text: &str) -> Result<ColorOrder, String> {

@@ -4,14 +4,14 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use prost::Message;
+use tract_onnx::pb::ModelProto;
 
 use super::args::ImportArgs;
+use super::trial;
 use crate::cli::conversion::default_labels;
 use crate::compile;
-use crate::engine::{Session, Threads};
-use crate::model::{Installed, Labels, Library, ModelCard, Package, Weights, metadata};
-use crate::preprocess::Spec;
+use crate::model::{Installed, Labels, ModelCard, Package, Scores, Weights, metadata};
+use crate::preprocess::{Size, Spec};
 use crate::zoo::{NetworkDef, Registry};
 
 pub fn import(args: &ImportArgs) -> Result<()> {
@@ -21,13 +21,15 @@ pub fn import(args: &ImportArgs) -> Result<()> {
     if !file.is_file() || !extension.eq_ignore_ascii_case("onnx") {
         bail!("{}: expected an ONNX file, ending in .onnx", file.display());
     }
-    let found = Library::new(Vec::new()).find(&file.to_string_lossy())?;
+    let found = Installed::open(file)?;
     let bytes = std::fs::read(file).with_context(name_file)?;
     if let Some(card) = &found.card {
         card.verify(file, &bytes)?;
     }
     let mut model = compile::parse(&bytes).with_context(name_file)?;
     drop(bytes);
+    choose_output(&mut model, args.output.as_deref()).with_context(name_file)?;
+    let levels = compile::takes_levels(&mut model);
     let directory = match file.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
@@ -50,84 +52,76 @@ pub fn import(args: &ImportArgs) -> Result<()> {
     };
     let wanted_size = args.input_size.or(said.as_ref().map(|spec| spec.size));
     let wanted_size = wanted_size.or_else(|| {
-        let fixed = compile::input_side(&model).is_some();
-        like.as_ref().filter(|_| !fixed).map(|network| network.size)
+        let free = compile::is_free_size(&mut model);
+        like.as_ref().filter(|_| free).map(|like| like.size.into())
     });
 
-    let bytes = model.encode_to_vec();
-    drop(model);
-    let graph =
-        compile::load(&bytes, wanted_size.map(|size| size as usize)).with_context(name_file)?;
-    let mut session = Session::new(graph, Threads::new(1).expect("one is allowed"))?;
-    try_out(&mut session).with_context(name_file)?;
-    let preprocess = preprocessing(args, said, like.as_ref(), &session).with_context(name_file)?;
-    let classes = session.classes();
-    let labels = labels(args, &found, classes)?;
+    let trial = trial::run(model, wanted_size).with_context(name_file)?;
+    let scores = args.scores.map_or(trial.scores, Scores::from);
+    let preprocess =
+        preprocessing(args, said, like.as_ref(), trial.size, levels).with_context(name_file)?;
+    let labels = labels(args, &found, trial.classes)?;
     let package = Package {
         name: args.name.clone().unwrap_or(found.name),
         description: description(&found.card, file),
+        scores,
         weights: weights(args, &found.card, file),
         preprocess,
         labels,
     };
     let target = super::target(args.into.as_deref())?;
-    let card = package.install(&target, |out| out.write_all(&bytes))?;
-    let size = package.preprocess.size;
+    let card = package.install(&target, |out| out.write_all(&trial.onnx))?;
     let labelled = match &package.labels {
         Some(_) => "",
         None => " (no labels; give them with --labels)",
     };
+    let scores = match (scores, args.scores) {
+        (Scores::Probabilities, None) => {
+            "; its output stays between 0 and 1 and is taken for probabilities (--scores)"
+        }
+        _ => "",
+    };
     let _ = writeln!(
         io::stderr(),
-        "{}: {size}x{size}, {classes} classes{labelled}",
-        card.display()
+        "{}: {}, {} classes{labelled}{scores}",
+        card.display(),
+        package.preprocess.size,
+        trial.classes,
     );
     Ok(())
 }
 
-/// Runs the network on some pictures, so that one that cannot work is not installed.
-fn try_out(session: &mut Session) -> Result<()> {
-    let (height, width) = session.input_size();
-    let len = 3 * height * width;
-    let pattern = |step: usize| {
-        (0..len)
-            .map(|i| (i * step % 251) as f32 / 62.5 - 2.0)
-            .collect()
-    };
-    let pictures: [Vec<f32>; 3] = [vec![0.0; len], pattern(7), pattern(100)];
-    let mut probabilities = true;
-    for picture in pictures {
-        let logits = session.run(&picture)?;
-        if logits.iter().any(|logit| !logit.is_finite()) {
-            bail!(
-                "its output is not a number for a grey picture or a pattern; the weights are damaged"
-            );
+/// Leaves the only output, or the one that is asked for.
+fn choose_output(model: &mut ModelProto, wanted: Option<&str>) -> Result<()> {
+    let outputs: Vec<&str> = compile::outputs(model).collect();
+    let list = || outputs.join(", ");
+    match wanted {
+        None if outputs.len() > 1 => bail!(
+            "it has {} outputs, {}; say which one gives the classes with --output",
+            outputs.len(),
+            list()
+        ),
+        Some(name) if !outputs.contains(&name) => {
+            bail!("it has no output '{name}', only {}", list())
         }
-        probabilities &= logits.iter().all(|p| (0.0..=1.0).contains(p));
-    }
-    if probabilities {
-        bail!(
-            "its output is between 0 and 1 whatever it is shown: probabilities, but not by a softmax at the end that \
-             could be taken away; export the network without its last layer, so that it gives logits"
-        );
+        Some(name) => compile::keep_output(model, name),
+        None => {}
     }
     Ok(())
 }
 
-/// What the options say, or the file or its card, or the network it is like, or most do.
+/// What the options say, or the file or its card, or the network it is like, or most do. A network that takes `levels`
+/// gets them as they are.
 fn preprocessing(
     args: &ImportArgs,
     said: Option<Spec>,
     like: Option<&NetworkDef>,
-    session: &Session,
+    size: Size,
+    levels: bool,
 ) -> Result<Spec> {
-    let size = match session.input_size() {
-        (height, width) if height == width => width as u32,
-        (height, width) => bail!("its input is {width}x{height}; only square inputs can be used"),
-    };
     let like = like.map(|network| network.preprocessing(size));
-    let complete = args.mean.is_some() && args.std.is_some() && args.resize.is_some();
-    let mut spec = like.or(said).unwrap_or_else(|| {
+    let complete = (levels || args.mean.is_some() && args.std.is_some()) && args.resize.is_some();
+    let spec = like.or(said).unwrap_or_else(|| {
         if !complete {
             log::warn!(
                 "nothing says how pictures are prepared; assuming ImageNet's mean and deviation and a crop of 0.875 \
@@ -136,11 +130,11 @@ fn preprocessing(
         }
         Spec::imagenet(size)
     });
-    if spec.size != size {
-        // The same crop of another size.
-        spec.resize = (u64::from(spec.resize) * u64::from(size) / u64::from(spec.size)) as u32;
-        spec.size = size;
-    }
+    let mut spec = if spec.size == size {
+        spec
+    } else {
+        spec.resized(size)
+    };
     if let Some(resize) = args.resize {
         spec.resize = resize;
     }
@@ -152,6 +146,9 @@ fn preprocessing(
     }
     if let Some(color) = args.color {
         spec.color = color;
+    }
+    if levels {
+        (spec.mean, spec.std) = ([0.0; 3], [1.0; 3]);
     }
     spec.mean = args.mean.unwrap_or(spec.mean);
     spec.std = args.std.unwrap_or(spec.std);

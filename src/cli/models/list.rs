@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::args::ListArgs;
 use super::one_line;
 use crate::model::{FindError, Installed, Library};
+use crate::preprocess::Size;
 use crate::zoo::{self, Accuracy, NetworkDef, Registry};
 
 /// A model on this machine, a network, or both.
@@ -93,10 +94,10 @@ fn as_json(name: &str, row: &Row) -> Value {
 }
 
 /// The installed model's, which need not be its network's own.
-fn input_size(row: &Row) -> Option<u32> {
+fn input_size(row: &Row) -> Option<Size> {
     match &row.installed {
         Some(Ok(model)) => model.card.as_ref().map(|card| card.preprocess.size),
-        _ => row.network.map(|network| network.size),
+        _ => row.network.map(|network| network.size.into()),
     }
 }
 
@@ -128,7 +129,7 @@ fn print(rows: &BTreeMap<String, Row>, out: &mut dyn Write) -> Result<()> {
                 .map_or_else(none, |network| network.family.clone()),
             millions(counts.map(|counts| counts.0), 2),
             millions(counts.map(|counts| counts.1), 0),
-            input_size(row).map_or_else(none, |size| format!("{size}x{size}")),
+            input_size(row).map_or_else(none, |size| size.to_string()),
             percent(accuracy.map(|accuracy| accuracy.top1)),
             percent(accuracy.map(|accuracy| accuracy.top5)),
             row.installed

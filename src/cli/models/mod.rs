@@ -5,6 +5,7 @@ mod import;
 mod list;
 mod pull;
 mod show;
+mod trial;
 
 use std::path::Path;
 

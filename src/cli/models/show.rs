@@ -68,12 +68,18 @@ fn show_model(model: &Installed, rows: &mut Rows) -> Result<()> {
 }
 
 fn preprocessing(spec: &Spec) -> String {
-    let size = format!("{0}x{0}", spec.size);
+    let Spec { size, resize, .. } = spec;
     let steps = match spec.pipeline {
-        Pipeline::Torch => format!(
-            "torch: shorter side to {} ({:?}), {:?} crop {size}",
-            spec.resize, spec.interpolation, spec.crop
-        ),
+        Pipeline::Torch => {
+            let resize = match resize.is_square() {
+                true => format!("shorter side to {}", resize.width),
+                false => format!("to cover {resize}"),
+            };
+            format!(
+                "torch: {resize} ({:?}), {:?} crop {size}",
+                spec.interpolation, spec.crop
+            )
+        }
         Pipeline::Tf => format!(
             "tf: {:?} crop in proportion, to {size} ({:?})",
             spec.crop, spec.interpolation

@@ -1,11 +1,15 @@
 //! The softmax at the end of a network, which turns logits into probabilities.
 
-use tract_onnx::pb::{GraphProto, NodeProto};
+use tract_onnx::pb::{GraphProto, ModelProto, NodeProto};
 
-/// Takes the softmax over the classes at the end out, or before what only changes the shape there.
-pub(super) fn drop_softmax(graph: &mut GraphProto) {
+/// Takes the softmax at the end out, or before what only changes the shape there. False if there is none.
+pub fn drop_softmax(model: &mut ModelProto) -> bool {
+    model.graph.as_mut().is_some_and(drop_from)
+}
+
+fn drop_from(graph: &mut GraphProto) -> bool {
     let [output] = graph.output.as_slice() else {
-        return;
+        return false;
     };
     let mut name = output.name.clone();
     loop {
@@ -21,21 +25,21 @@ pub(super) fn drop_softmax(graph: &mut GraphProto) {
             .iter()
             .position(|node| node.output.first() == Some(&name))
         else {
-            return;
+            return false;
         };
         if readers.count() > most {
-            return;
+            return false;
         }
         let node = &graph.node[place];
         let Some(input) = node.input.first().cloned() else {
-            return;
+            return false;
         };
         if is_softmax(node) {
             // In its place, what was to be its input goes through.
             let identity = &mut graph.node[place];
             identity.op_type = "Identity".to_owned();
             identity.attribute.clear();
-            return;
+            return true;
         }
         let reshapes = [
             "Identity",
@@ -47,7 +51,7 @@ pub(super) fn drop_softmax(graph: &mut GraphProto) {
             "Dropout",
         ];
         if !node.domain.is_empty() || !reshapes.contains(&node.op_type.as_str()) {
-            return;
+            return false;
         }
         name = input;
     }
@@ -85,9 +89,11 @@ mod tests {
             }],
             ..GraphProto::default()
         };
-        drop_softmax(&mut graph);
+        let dropped = drop_from(&mut graph);
         let left = graph.node.iter().filter(|node| node.op_type == "Softmax");
-        left.count()
+        let left = left.count();
+        assert_eq!(dropped, left == 0);
+        left
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
-use tract_onnx::pb::{ModelProto, TensorProto};
+use tract_onnx::pb::{GraphProto, ModelProto, TensorProto};
 
 #[derive(Debug, Error)]
 pub enum ExternalError {
@@ -61,15 +61,19 @@ const MOST_BYTES: u64 = (2 << 30) - (1 << 20);
 
 /// Where weights are that are not in the model's own file.
 pub fn first_external(model: &ModelProto) -> Option<&str> {
-    let graph = model.graph.as_ref()?;
-    let attributes = graph.node.iter().flat_map(|node| &node.attribute);
-    let constants = attributes.filter_map(|attribute| attribute.t.as_ref());
-    let tensor = graph
-        .initializer
-        .iter()
-        .chain(constants)
-        .find(|t| is_external(t))?;
-    Some(entry(tensor, "location").unwrap_or_default())
+    first_in(model.graph.as_ref()?)
+}
+
+fn first_in(graph: &GraphProto) -> Option<&str> {
+    let attributes = || graph.node.iter().flat_map(|node| &node.attribute);
+    let constants = attributes().filter_map(|attribute| attribute.t.as_ref());
+    let mut tensors = graph.initializer.iter().chain(constants);
+    let location = |tensor| entry(tensor, "location").unwrap_or_default();
+    tensors.find(|t| is_external(t)).map(location).or_else(|| {
+        // The branches of an If, the body of a Loop.
+        let graphs = attributes().filter_map(|attribute| attribute.g.as_ref());
+        graphs.flat_map(first_in).next()
+    })
 }
 
 pub(super) fn is_external(tensor: &TensorProto) -> bool {
@@ -176,7 +180,7 @@ fn byte_len(tensor: &TensorProto) -> Result<u64, ExternalError> {
 mod tests {
     use super::*;
     use crate::compile::standalone::standalone;
-    use tract_onnx::pb::{GraphProto, StringStringEntryProto};
+    use tract_onnx::pb::{AttributeProto, NodeProto, StringStringEntryProto};
 
     fn external(entries: &[(&str, &str)]) -> ModelProto {
         let entries = entries.iter().map(|(key, value)| StringStringEntryProto {
@@ -214,6 +218,35 @@ mod tests {
         assert_eq!(first_external(&model), None);
         let tensor = &model.graph.unwrap().initializer[0];
         assert_eq!(tensor.raw_data, [1, 2, 3, 4, 5, 6, 7, 8]);
+    }
+
+    #[test]
+    fn weights_of_a_branch_are_found() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("w.bin"), [1; 8]).unwrap();
+        let mut branch = external(&[("location", "w.bin")]).graph;
+        for kind in ["then_branch", "loop body"] {
+            let attribute = AttributeProto {
+                name: kind.to_owned(),
+                g: branch,
+                ..AttributeProto::default()
+            };
+            let node = NodeProto {
+                attribute: vec![attribute],
+                ..NodeProto::default()
+            };
+            branch = Some(GraphProto {
+                node: vec![node],
+                ..GraphProto::default()
+            });
+        }
+        let mut model = ModelProto {
+            graph: branch,
+            ..ModelProto::default()
+        };
+        assert_eq!(first_external(&model), Some("w.bin"));
+        standalone(&mut model, root.path(), false).unwrap();
+        assert_eq!(first_external(&model), None);
     }
 
     #[test]

@@ -1,25 +1,24 @@
-//! An ONNX file as others' exporters leave it, made into one that stands alone: weights inside, a batch of one,
-//! logits as output.
+//! An ONNX file as others' exporters leave it, made into one that stands alone: weights inside, a batch of one, input
+//! and output as sessions take them.
 
 mod ending;
 mod external;
+mod interface;
 mod values;
 
 use std::path::Path;
 
 use thiserror::Error;
-use tract_onnx::pb::attribute_proto::AttributeType;
+use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::Dimension;
 use tract_onnx::pb::tensor_shape_proto::dimension::Value;
-use tract_onnx::pb::type_proto;
-use tract_onnx::pb::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
-};
+use tract_onnx::pb::{GraphProto, ModelProto, TensorProto, ValueInfoProto};
 
+pub use ending::drop_softmax;
 pub use external::{ExternalError, first_external};
 
-use ending::drop_softmax;
 use external::{is_external, take_in};
+use interface::{adapt_input, adapt_output, dimensions, tensor_type};
 use values::count_not_finite;
 
 #[derive(Debug, Error)]
@@ -36,8 +35,9 @@ pub enum StandaloneError {
 /// Changes `model`, which comes from a file in `directory`:
 /// - weights in other files, which must lie in or below `directory`, are taken in;
 /// - the batch, free or not said, is one;
-/// - an input of N x H x W x 3, as TensorFlow's converters leave it, becomes one of N x 3 x H x W;
-/// - a softmax at the end goes, as the logits are what is wanted.
+/// - an input of N x H x W x 3, as TensorFlow's converters leave it, a grey one, or one of another type than f32 becomes
+///   one of N x 3 x H x W, f32;
+/// - outputs of other floating point types become f32.
 ///
 /// Weights that are not numbers are refused unless `allow_nan`.
 pub fn standalone(
@@ -61,91 +61,72 @@ pub fn standalone(
             });
         }
     }
-    drop_softmax(graph);
-    let weights: Vec<&str> = graph
-        .initializer
-        .iter()
-        .map(|tensor| tensor.name.as_str())
-        .collect();
-    // Before version 4 of the format, weights are inputs, too.
-    let is_weight = |input: &ValueInfoProto| weights.contains(&input.name.as_str());
-    let mut pictures = graph.input.iter_mut().filter(|input| !is_weight(input));
-    if let (Some(picture), None) = (pictures.next(), pictures.next()) {
-        set_batch_to_one(picture);
-        if let Some(node) = channels_first(picture) {
-            graph.node.insert(0, node);
-        }
+    for output in 0..graph.output.len() {
+        adapt_output(graph, output);
     }
-    graph.output.iter_mut().for_each(set_batch_to_one);
+    if let Some(picture) = picture(graph) {
+        adapt_input(graph, picture);
+    }
     // What exporters note of shapes in between holds for the free batch.
     graph.value_info.clear();
     Ok(())
 }
 
-/// Height of the input, where the model fixes it. To be asked after [`standalone`].
-pub fn input_side(model: &ModelProto) -> Option<usize> {
-    let graph = model.graph.as_ref()?;
-    let is_weight = |name: &str| graph.initializer.iter().any(|tensor| tensor.name == name);
-    let mut input = graph
-        .input
-        .iter()
-        .find(|input| !is_weight(&input.name))?
-        .clone();
-    match dimensions(&mut input).get(2)?.value {
-        Some(Value::DimValue(height)) => usize::try_from(height).ok(),
+/// Names of what the model gives.
+pub fn outputs(model: &ModelProto) -> impl Iterator<Item = &str> {
+    let graph = model.graph.iter();
+    graph.flat_map(|graph| graph.output.iter().map(|output| output.name.as_str()))
+}
+
+/// Leaves only the output of this name.
+pub fn keep_output(model: &mut ModelProto, name: &str) {
+    if let Some(graph) = &mut model.graph {
+        graph.output.retain(|output| output.name == name);
+    }
+}
+
+/// Whether the model's input is 8-bit levels. To be asked before [`standalone`].
+pub fn takes_levels(model: &mut ModelProto) -> bool {
+    let tensor = model.graph.as_mut().and_then(|graph| {
+        let picture = picture(graph)?;
+        tensor_type(&mut graph.input[picture])
+    });
+    tensor.is_some_and(|tensor| tensor.elem_type == DataType::Uint8 as i32)
+}
+
+/// Whether height and width of the input are free. To be asked after [`standalone`].
+pub fn is_free_size(model: &mut ModelProto) -> bool {
+    let tensor = model.graph.as_mut().and_then(|graph| {
+        let picture = picture(graph)?;
+        tensor_type(&mut graph.input[picture])
+    });
+    let is_free = |dimension: &Dimension| !matches!(dimension.value, Some(Value::DimValue(_)));
+    tensor.is_some_and(|tensor| dimensions(tensor).iter().skip(2).all(is_free))
+}
+
+/// Which of the inputs is the picture, if there is one only. Before version 4 of the format, weights are inputs, too.
+fn picture(graph: &GraphProto) -> Option<usize> {
+    let is_weight = |input: &ValueInfoProto| {
+        let mut weights = graph.initializer.iter();
+        weights.any(|tensor| tensor.name == input.name)
+    };
+    let inputs = graph.input.iter().enumerate();
+    let mut pictures = inputs.filter(|(_, input)| !is_weight(input));
+    match (pictures.next(), pictures.next()) {
+        (Some((index, _)), None) => Some(index),
         _ => None,
     }
 }
 
-fn tensors(graph: &mut GraphProto) -> impl Iterator<Item = &mut TensorProto> {
+/// All of a graph's, also of the graphs in it: the branches of an If, the body of a Loop.
+fn tensors(graph: &mut GraphProto) -> Box<dyn Iterator<Item = &mut TensorProto> + '_> {
     let attributes = graph.node.iter_mut().flat_map(|node| &mut node.attribute);
-    let constants = attributes.filter_map(|attribute| attribute.t.as_mut());
-    graph.initializer.iter_mut().chain(constants)
-}
-
-/// The dimensions of a tensor that has any.
-fn dimensions(value: &mut ValueInfoProto) -> &mut [Dimension] {
-    let kind = value.r#type.as_mut().and_then(|kind| kind.value.as_mut());
-    match kind {
-        Some(type_proto::Value::TensorType(tensor)) => tensor
-            .shape
-            .as_mut()
-            .map_or(&mut [], |shape| &mut shape.dim),
-        _ => &mut [],
-    }
-}
-
-fn set_batch_to_one(value: &mut ValueInfoProto) {
-    if let Some(batch) = dimensions(value).first_mut()
-        && !matches!(batch.value, Some(Value::DimValue(1..)))
-    {
-        batch.value = Some(Value::DimValue(1));
-    }
-}
-
-/// Turns an input with the channels last into one with them first, and gives what turns it back for the network.
-fn channels_first(input: &mut ValueInfoProto) -> Option<NodeProto> {
-    let three = Some(Value::DimValue(3));
-    match dimensions(input) {
-        [_, height, width, channels] if channels.value == three && height.value != three => {
-            std::mem::swap(width, channels);
-            std::mem::swap(height, width);
-        }
-        _ => return None,
-    }
-    let channels_last = input.name.clone();
-    input.name += "_channels_first";
-    Some(NodeProto {
-        op_type: "Transpose".to_owned(),
-        name: "channels_last".to_owned(),
-        input: vec![input.name.clone()],
-        output: vec![channels_last],
-        attribute: vec![AttributeProto {
-            name: "perm".to_owned(),
-            r#type: AttributeType::Ints as i32,
-            ints: vec![0, 2, 3, 1],
-            ..AttributeProto::default()
-        }],
-        ..NodeProto::default()
-    })
+    let inner = attributes.flat_map(|attribute| {
+        let graph = attribute.g.as_mut();
+        attribute
+            .t
+            .iter_mut()
+            .chain(graph.into_iter().flat_map(tensors))
+    });
+    Box::new(graph.initializer.iter_mut().chain(inner))
 }
