@@ -37,12 +37,14 @@ fn models_of_every_exporter_give_pytorchs_logits() {
         let proto = compile::parse(&bytes).unwrap();
         let debug = format!("{:?}", proto.graph.unwrap().input);
         assert!(!debug.contains("batch"), "{name}: {debug}");
-        let graph = compile::load(&bytes, None).unwrap();
+        let graph = compile::load_graph(&bytes, None).unwrap();
         let pads = graph
             .nodes()
             .iter()
             .filter(|node| node.op().name() == "Pad");
         assert_eq!(pads.count(), 0, "{name}");
+        let lowered = compile::lower(&graph);
+        assert!(lowered.is_ok(), "{name}: {}", lowered.unwrap_err());
     }
 }
 

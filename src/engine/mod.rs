@@ -3,8 +3,11 @@
 //! The engine knows nothing of files, cameras or labels. [`Session`] is the one interface the rest
 //! of the program sees; what executes the layers is behind it.
 
+mod executor;
+mod graph;
+pub mod net;
 mod session;
 mod threads;
 
-pub use session::{EngineError, Session};
+pub use session::{EngineError, Program, Session};
 pub use threads::Threads;

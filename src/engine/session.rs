@@ -2,21 +2,34 @@
 
 use std::sync::Arc;
 
+use edge_classify_kernels::Isa;
 use thiserror::Error;
-use tract_core::prelude::*;
-use tract_linalg::multithread::{Executor, multithread_tract_scope};
+use tract_core::prelude::TypedModel;
 
 use super::Threads;
-use crate::panics;
+use super::executor::{Executor, Packed};
+use super::graph::GraphRunner;
+use super::net::Net;
+
+/// A network as it was compiled.
+pub enum Program {
+    /// All of it in layers of ours.
+    Net(Net),
+    /// A decluttered graph with one input of 1x3xHxW and one output of 1xC, both f32, that tract runs.
+    Graph(Box<TypedModel>),
+}
 
 /// A network ready to run, one inference at a time.
 pub struct Session {
-    plan: Arc<TypedRunnableModel>,
-    state: TypedSimpleState,
-    executor: Executor,
+    runner: Runner,
     height: usize,
     width: usize,
     classes: usize,
+}
+
+enum Runner {
+    Net(Executor),
+    Graph(Box<GraphRunner>),
 }
 
 #[derive(Debug, Error)]
@@ -25,41 +38,50 @@ pub enum EngineError {
     Prepare(String),
     #[error("the input has {found} values; this network takes {expected}")]
     InputLength { expected: usize, found: usize },
+    #[error("the logits have {found} places; this network has {expected} classes")]
+    OutputLength { expected: usize, found: usize },
     #[error("inference failed: {0}")]
     Run(String),
 }
 
 impl Session {
-    /// Prepares a decluttered network with one input of 1x3xHxW and one output of 1xC, both f32.
-    pub fn new(model: TypedModel, threads: Threads) -> Result<Self, EngineError> {
-        panics::guard(|| Self::prepare(model, threads), EngineError::Prepare)
+    /// Prepares a network for this processor. Only graphs of tract's use more than one thread so far.
+    pub fn new(program: Program, threads: Threads) -> Result<Self, EngineError> {
+        match program {
+            Program::Net(net) => {
+                let shape = net.input();
+                if shape.channels != 3 {
+                    return Err(EngineError::Prepare(format!("its input is {shape:?}")));
+                }
+                let best = Isa::available()[0];
+                let packed = Arc::new(Packed::new(&net, best));
+                Ok(Session {
+                    height: shape.height,
+                    width: shape.width,
+                    classes: packed.output_len(),
+                    runner: Runner::Net(Executor::new(packed)),
+                })
+            }
+            Program::Graph(model) => {
+                let graph = GraphRunner::new(*model, threads)?;
+                let (height, width) = graph.input_size();
+                Ok(Session {
+                    height,
+                    width,
+                    classes: graph.classes(),
+                    runner: Runner::Graph(Box::new(graph)),
+                })
+            }
+        }
     }
 
-    fn prepare(model: TypedModel, threads: Threads) -> Result<Self, EngineError> {
-        let failed = |e: TractError| EngineError::Prepare(format!("{e:#}"));
-        let concrete = |fact: &TypedFact| {
-            fact.shape
-                .as_concrete()
-                .map(<[usize]>::to_vec)
-                .ok_or_else(|| EngineError::Prepare(format!("its shape {fact:?} is not fixed")))
+    /// Another session of the same network, which shares its weights.
+    pub fn another(&self) -> Result<Self, EngineError> {
+        let runner = match &self.runner {
+            Runner::Net(executor) => Runner::Net(executor.another()),
+            Runner::Graph(graph) => Runner::Graph(Box::new(graph.another()?)),
         };
-        let input = concrete(model.input_fact(0).map_err(failed)?)?;
-        let output = concrete(model.output_fact(0).map_err(failed)?)?;
-        let &[1, 3, height, width] = input.as_slice() else {
-            return Err(EngineError::Prepare(format!("its input is {input:?}")));
-        };
-        let executor = threads.executor();
-        let plan =
-            multithread_tract_scope(executor.clone(), || model.into_optimized()?.into_runnable())
-                .map_err(failed)?;
-        Ok(Session {
-            state: plan.spawn().map_err(failed)?,
-            plan,
-            executor,
-            height,
-            width,
-            classes: output.iter().product(),
-        })
+        Ok(Session { runner, ..*self })
     }
 
     /// Height and width of the input in pixels.
@@ -79,34 +101,29 @@ impl Session {
 
     /// Runs the network on `input` (f32, NCHW, one picture) and returns its logits.
     pub fn run(&mut self, input: &[f32]) -> Result<Vec<f32>, EngineError> {
+        let mut logits = vec![0.0; self.classes];
+        self.run_into(input, &mut logits)?;
+        Ok(logits)
+    }
+
+    /// As [`Session::run`], with the logits written to where they are wanted. A network in our layers allocates nothing.
+    pub fn run_into(&mut self, input: &[f32], logits: &mut [f32]) -> Result<(), EngineError> {
         if input.len() != self.input_len() {
             return Err(EngineError::InputLength {
                 expected: self.input_len(),
                 found: input.len(),
             });
         }
-        let failed = |e: TractError| EngineError::Run(format!("{e:#}"));
-        let tensor = Tensor::from_shape(&[1, 3, self.height, self.width], input).map_err(failed)?;
-        let mut panicked = false;
-        let outputs = panics::guard(
-            || {
-                multithread_tract_scope(self.executor.clone(), || {
-                    self.state.run(tvec!(tensor.into_tvalue()))
-                })
-                .map_err(failed)
-            },
-            |message| {
-                panicked = true;
-                EngineError::Run(message)
-            },
-        );
-        if panicked {
-            self.state = self.plan.spawn().map_err(failed)?;
+        if logits.len() != self.classes {
+            return Err(EngineError::OutputLength {
+                expected: self.classes,
+                found: logits.len(),
+            });
         }
-        let outputs = outputs?;
-        let logits = outputs[0]
-            .try_as_plain_ram()
-            .and_then(|t| Ok(t.as_slice::<f32>()?.to_vec()));
-        logits.map_err(failed)
+        match &mut self.runner {
+            Runner::Net(executor) => logits.copy_from_slice(executor.run(input)),
+            Runner::Graph(graph) => graph.run(input, logits)?,
+        }
+        Ok(())
     }
 }

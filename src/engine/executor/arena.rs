@@ -1,0 +1,119 @@
+//! Where each value lies in the memory that all share.
+
+use crate::engine::net::{Net, Shape, Span};
+
+/// Pixels of a span in the arena.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    pub offset: usize,
+    /// From one pixel to the next.
+    pub stride: usize,
+    pub pixels: usize,
+    pub channels: usize,
+}
+
+impl Place {
+    /// How many values lie from the first to the last.
+    pub fn len(&self) -> usize {
+        (self.pixels - 1) * self.stride + self.channels
+    }
+
+    /// Whether there is nothing between the pixels.
+    pub fn dense(&self) -> bool {
+        self.pixels == 1 || self.stride == self.channels
+    }
+
+    /// Its values in a slice that begins at `start` in the arena.
+    pub fn range(&self, start: usize) -> std::ops::Range<usize> {
+        self.offset - start..self.offset - start + self.len()
+    }
+}
+
+/// Offsets of all values, and how many floats the arena has.
+#[derive(Debug, Clone)]
+pub struct Arena {
+    offsets: Vec<usize>,
+    shapes: Vec<Shape>,
+    len: usize,
+}
+
+/// Floats in a cache line.
+const LINE: usize = 16;
+
+/// The first and the last step that has a value.
+#[derive(Debug, Clone, Copy)]
+struct Life {
+    first: usize,
+    last: usize,
+}
+
+impl Arena {
+    /// `steps` are the spans that each step reads or writes. Values that are never there together share memory: the
+    /// largest are placed first, each as low as it fits.
+    pub fn plan(net: &Net, steps: &[Vec<Span>]) -> Arena {
+        let shapes = net.values().to_vec();
+        let mut lives: Vec<Option<Life>> = vec![None; shapes.len()];
+        let mut touch = |value: usize, step: usize| {
+            let life = lives[value].get_or_insert(Life {
+                first: step,
+                last: step,
+            });
+            life.last = life.last.max(step);
+            life.first = life.first.min(step);
+        };
+        touch(net.input_value(), 0);
+        for (step, spans) in steps.iter().enumerate() {
+            spans.iter().for_each(|span| touch(span.value, step));
+        }
+        touch(net.output().value, steps.len());
+        let size =
+            |value: usize| (shapes[value].pixels() * shapes[value].channels).next_multiple_of(LINE);
+        let mut order: Vec<usize> = (0..shapes.len()).collect();
+        order.sort_by_key(|value| std::cmp::Reverse(size(*value)));
+        let mut offsets = vec![0; shapes.len()];
+        let mut placed: Vec<usize> = Vec::new();
+        let mut len = 0;
+        for value in order {
+            let Some(life) = lives[value] else { continue };
+            // In the order of their offsets, those that are there at the same time.
+            let mut offset = 0;
+            for other in &placed {
+                let Some(theirs) = lives[*other] else {
+                    continue;
+                };
+                let apart = theirs.last < life.first || life.last < theirs.first;
+                if apart || offsets[*other] + size(*other) <= offset {
+                    continue;
+                }
+                if offset + size(value) <= offsets[*other] {
+                    break;
+                }
+                offset = offsets[*other] + size(*other);
+            }
+            offsets[value] = offset;
+            let at = placed.partition_point(|other| offsets[*other] < offset);
+            placed.insert(at, value);
+            len = len.max(offset + size(value));
+        }
+        Arena {
+            offsets,
+            shapes,
+            len,
+        }
+    }
+
+    /// Floats in all.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn place(&self, span: Span) -> Place {
+        let shape = self.shapes[span.value];
+        Place {
+            offset: self.offsets[span.value] + span.first,
+            stride: shape.channels,
+            pixels: shape.pixels(),
+            channels: span.channels,
+        }
+    }
+}

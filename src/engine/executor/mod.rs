@@ -1,0 +1,110 @@
+//! A network packed for a processor, and the memory in which it runs.
+
+mod arena;
+mod pack;
+mod step;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use edge_classify_kernels::Isa;
+
+use super::net::Net;
+use arena::Place;
+use step::Step;
+
+/// Weights in the order in which this processor's kernels read them, and where the values between the layers lie. Any
+/// number of executors share one.
+#[derive(Debug)]
+pub struct Packed {
+    steps: Vec<Step>,
+    input: Place,
+    output: Place,
+    /// Height, width and channels of the picture.
+    size: [usize; 3],
+    /// Floats for all values.
+    arena_len: usize,
+    /// Floats that the most demanding step needs besides.
+    scratch_len: usize,
+}
+
+impl Packed {
+    pub fn new(net: &Net, isa: Isa) -> Packed {
+        pack::pack(net, isa)
+    }
+
+    /// Floats in the picture.
+    pub fn input_len(&self) -> usize {
+        self.size.iter().product()
+    }
+
+    /// Floats in the result.
+    pub fn output_len(&self) -> usize {
+        self.output.channels
+    }
+}
+
+/// Runs a packed network, one picture at a time, in memory that it has from the start.
+///
+/// On one thread: layers are computed by rows, so that they can be split among several.
+pub struct Executor {
+    packed: Arc<Packed>,
+    /// With a little more, as its first cache line begins at `start`.
+    arena: Vec<f32>,
+    start: usize,
+    scratch: Vec<f32>,
+}
+
+const CACHE_LINE: usize = 64;
+
+impl Executor {
+    pub fn new(packed: Arc<Packed>) -> Executor {
+        let arena = vec![0.0; packed.arena_len + CACHE_LINE / size_of::<f32>()];
+        let start = arena.as_ptr().align_offset(CACHE_LINE);
+        Executor {
+            // An allocator may say that it cannot tell.
+            start: if start < CACHE_LINE { start } else { 0 },
+            arena,
+            scratch: vec![0.0; packed.scratch_len],
+            packed,
+        }
+    }
+
+    /// Another one with the same weights.
+    pub fn another(&self) -> Executor {
+        Executor::new(self.packed.clone())
+    }
+
+    /// The result for a picture of f32 in planes (NCHW); allocates nothing.
+    ///
+    /// # Panics
+    /// If `planes` is not as long as [`Packed::input_len`].
+    pub fn run(&mut self, planes: &[f32]) -> &[f32] {
+        let packed = &*self.packed;
+        assert_eq!(planes.len(), packed.input_len(), "the picture's length");
+        let arena = &mut self.arena[self.start..][..packed.arena_len];
+        interleave(planes, packed.size[2], &mut arena[packed.input.range(0)]);
+        for step in &packed.steps {
+            step.run(arena, &mut self.scratch);
+        }
+        &arena[packed.output.range(0)]
+    }
+}
+
+/// From planes to pixels.
+fn interleave(planes: &[f32], channels: usize, pixels: &mut [f32]) {
+    let area = planes.len() / channels;
+    if let (3, Some((red, rest))) = (channels, planes.split_at_checked(area)) {
+        let (green, blue) = rest.split_at(area);
+        for (((pixel, r), g), b) in pixels.chunks_exact_mut(3).zip(red).zip(green).zip(blue) {
+            pixel.copy_from_slice(&[*r, *g, *b]);
+        }
+        return;
+    }
+    for (c, plane) in planes.chunks_exact(area).enumerate() {
+        for (pixel, value) in pixels.chunks_exact_mut(channels).zip(plane) {
+            pixel[c] = *value;
+        }
+    }
+}

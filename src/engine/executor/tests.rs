@@ -1,0 +1,388 @@
+//! Every layer against its definition, alone and in networks made at random.
+
+use std::sync::Arc;
+
+use edge_classify_kernels::{Activation, Isa, Pool, Window};
+use proptest::prelude::*;
+
+use super::arena::Arena;
+use super::{Executor, Packed};
+use crate::engine::net::interpreter::interpret;
+use crate::engine::net::{Kind, Layer, Net, Shape, Span};
+
+/// Numbers that look random, and networks made of them.
+struct Maker {
+    state: u64,
+    values: Vec<Shape>,
+    layers: Vec<Layer>,
+}
+
+impl Maker {
+    fn new(seed: u64) -> Maker {
+        Maker {
+            state: seed | 1,
+            values: Vec::new(),
+            layers: Vec::new(),
+        }
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        (self.state >> 33) as usize % n
+    }
+
+    fn floats(&mut self, len: usize, scale: f32) -> Vec<f32> {
+        let mut next = || (self.below(2001) as f32 / 1000.0 - 1.0) * scale;
+        (0..len).map(|_| next()).collect()
+    }
+
+    fn activation(&mut self) -> Activation {
+        [
+            Activation::Identity,
+            Activation::Clamp {
+                low: 0.0,
+                high: 6.0,
+            },
+            Activation::HardSwish,
+            Activation::HardSigmoid {
+                alpha: 0.2,
+                beta: 0.5,
+            },
+            Activation::Sigmoid,
+            Activation::Swish,
+        ][self.below(6)]
+    }
+
+    fn value(&mut self, shape: Shape) -> Span {
+        self.values.push(shape);
+        whole(self.values.len() - 1, shape)
+    }
+
+    fn layer(&mut self, kind: Kind, input: Span, output: Span, activation: Activation) {
+        self.layers.push(Layer {
+            name: String::new(),
+            kind,
+            activation,
+            input,
+            output,
+        });
+    }
+
+    /// Part of the channels.
+    fn part(&mut self, span: Span) -> Span {
+        let channels = 1 + self.below(span.channels);
+        Span {
+            first: span.first + self.below(span.channels - channels + 1),
+            channels,
+            ..span
+        }
+    }
+
+    fn window(&mut self, input: Shape) -> Window {
+        let kernel = [1, 2, 3, 5, 7][self.below(5)];
+        let stride = 1 + self.below(2);
+        let dilation = 1 + usize::from(self.below(4) == 0);
+        let pad = self.below(kernel);
+        let out = |size: usize| {
+            let reach = (kernel - 1) * dilation + 1;
+            1 + (size + 2 * pad).saturating_sub(reach) / stride
+        };
+        Window {
+            height: input.height,
+            width: input.width,
+            kernel_h: kernel,
+            kernel_w: kernel,
+            stride_h: stride,
+            stride_w: stride,
+            dilation_h: dilation,
+            dilation_w: dilation,
+            pad_top: pad,
+            pad_left: pad,
+            out_height: out(input.height),
+            out_width: out(input.width),
+        }
+    }
+
+    /// A layer of any kind on `input`, into a value of its own or two into halves of one.
+    fn any(&mut self, input: Span) -> Span {
+        let shape = self.values[input.value];
+        let part = self.part(input);
+        let like = |channels: usize| Shape { channels, ..shape };
+        let activation = self.activation();
+        let none = Activation::Identity;
+        match self.below(10) {
+            0 | 1 => {
+                let channels = 1 + self.below(70);
+                let output = self.value(like(channels));
+                let split = self.below(channels);
+                for (first, channels) in [(0, split), (split, channels - split)] {
+                    if channels == 0 {
+                        continue;
+                    }
+                    let gate = self.vector(part.channels);
+                    let residual = self.value(like(channels));
+                    self.fill(residual, input);
+                    let kind = Kind::Pointwise {
+                        weights: self.floats(channels * part.channels, 0.3),
+                        bias: self.floats(channels, 1.0),
+                        gate: Some(gate).filter(|_| first == 0),
+                        residual: Some(residual).filter(|_| first != 0),
+                    };
+                    let output = Span {
+                        first,
+                        channels,
+                        ..output
+                    };
+                    self.layer(kind, part, output, activation);
+                }
+                output
+            }
+            2 => {
+                let (window, channels) = (self.window(shape), 1 + self.below(40));
+                let output = self.value(Shape {
+                    height: window.out_height,
+                    width: window.out_width,
+                    channels,
+                });
+                let taps = window.kernel_h * window.kernel_w * shape.channels;
+                let kind = Kind::Convolution {
+                    weights: self.floats(channels * taps, 0.1),
+                    bias: self.floats(channels, 1.0),
+                    window,
+                    residual: None,
+                };
+                self.layer(kind, whole(input.value, shape), output, activation);
+                output
+            }
+            3 | 4 => {
+                let window = self.window(shape);
+                let output = self.value(Shape {
+                    height: window.out_height,
+                    width: window.out_width,
+                    channels: part.channels,
+                });
+                let taps = window.kernel_h * window.kernel_w;
+                let kind = Kind::Depthwise {
+                    weights: self.floats(part.channels * taps, 0.3),
+                    bias: self.floats(part.channels, 1.0),
+                    window,
+                };
+                self.layer(kind, part, output, activation);
+                // Squeeze-and-excitation.
+                let mean = self.value(Shape {
+                    height: 1,
+                    width: 1,
+                    channels: part.channels,
+                });
+                self.layer(Kind::Mean, output, mean, none);
+                let hidden = 1 + self.below(9);
+                let kind = Kind::Excite {
+                    squeeze: self.floats(hidden * part.channels, 0.3),
+                    squeeze_bias: self.floats(hidden, 1.0),
+                    squeeze_activation: self.activation(),
+                    excite: self.floats(hidden * part.channels, 0.3),
+                    excite_bias: self.floats(part.channels, 1.0),
+                };
+                let excited = self.value(self.values[mean.value]);
+                self.layer(kind, mean, excited, Activation::Sigmoid);
+                let product = self.value(self.values[output.value]);
+                self.layer(Kind::Multiply { gate: excited }, output, product, none);
+                product
+            }
+            5 => {
+                let window = self.window(shape);
+                // Every window must see some of the picture.
+                let pads = (window.pad_top, window.kernel_h);
+                if pads.0 * 2 > pads.1 || window.dilation_h > 1 || shape.height < pads.1 {
+                    return input;
+                }
+                let output = self.value(Shape {
+                    height: window.out_height,
+                    width: window.out_width,
+                    channels: part.channels,
+                });
+                let pool = [
+                    Pool::Max,
+                    Pool::Average {
+                        count_padding: false,
+                    },
+                ][self.below(2)];
+                self.layer(Kind::Pool { pool, window }, part, output, none);
+                output
+            }
+            6 => {
+                let other = self.value(like(part.channels));
+                self.fill(other, input);
+                let output = self.value(like(part.channels));
+                self.layer(Kind::Add { other }, part, output, activation);
+                output
+            }
+            7 => {
+                let output = self.value(like(part.channels));
+                let kind = Kind::Affine {
+                    scale: self.floats(part.channels, 1.0),
+                    shift: self.floats(part.channels, 1.0),
+                };
+                self.layer(kind, part, output, activation);
+                output
+            }
+            8 => {
+                let output = self.value(like(part.channels));
+                self.layer(Kind::Activate, part, output, activation);
+                output
+            }
+            _ => {
+                // A concatenation with itself.
+                let output = self.value(like(part.channels * 2));
+                for first in [0, part.channels] {
+                    let half = Span {
+                        first,
+                        channels: part.channels,
+                        ..output
+                    };
+                    self.layer(Kind::Activate, part, half, activation);
+                }
+                output
+            }
+        }
+    }
+
+    /// A vector computed from the picture.
+    fn vector(&mut self, channels: usize) -> Span {
+        let picture = whole(0, self.values[0]);
+        let mean = self.value(Shape {
+            height: 1,
+            width: 1,
+            channels: picture.channels,
+        });
+        self.layer(Kind::Mean, picture, mean, Activation::Identity);
+        let vector = self.value(Shape {
+            height: 1,
+            width: 1,
+            channels,
+        });
+        self.fill(vector, mean);
+        vector
+    }
+
+    /// Computes `to` of `from`, which has as many pixels.
+    fn fill(&mut self, to: Span, from: Span) {
+        let kind = Kind::Pointwise {
+            weights: self.floats(to.channels * from.channels, 0.3),
+            bias: self.floats(to.channels, 1.0),
+            gate: None,
+            residual: None,
+        };
+        self.layer(kind, from, to, Activation::Sigmoid);
+    }
+
+    fn net(mut self, layers: usize) -> (Net, Vec<f32>) {
+        let picture = Shape {
+            height: 1 + self.below(12),
+            width: 1 + self.below(12),
+            channels: [3, 1 + self.below(20)][self.below(2)],
+        };
+        let mut span = self.value(picture);
+        for _ in 0..layers {
+            span = self.any(span);
+        }
+        let mean = self.value(Shape {
+            height: 1,
+            width: 1,
+            channels: span.channels,
+        });
+        self.layer(Kind::Mean, span, mean, Activation::Identity);
+        let input = self.floats(picture.pixels() * picture.channels, 1.0);
+        (Net::new(self.values, self.layers, 0, mean).unwrap(), input)
+    }
+}
+
+fn whole(value: usize, shape: Shape) -> Span {
+    Span {
+        value,
+        first: 0,
+        channels: shape.channels,
+    }
+}
+
+/// From pixels to planes.
+fn planes(pixels: &[f32], channels: usize) -> Vec<f32> {
+    let plane = |c: usize| pixels.iter().skip(c).step_by(channels).copied();
+    (0..channels).flat_map(plane).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn networks_compute_their_definition(seed: u64, layers in 1usize..7) {
+        let (net, input) = Maker::new(seed).net(layers);
+        let expected = &interpret(&net, &input)[net.output().value];
+        let scale = expected.iter().fold(1.0f32, |max, v| max.max(v.abs()));
+        for isa in Isa::available() {
+            let mut executor = Executor::new(Arc::new(Packed::new(&net, isa)));
+            let input = planes(&input, net.input().channels);
+            let first = executor.run(&input).to_vec();
+            for (found, expected) in first.iter().zip(expected) {
+                prop_assert!((found - expected).abs() <= 1e-4 * scale, "{found}, not {expected}");
+            }
+            // Nothing of one picture is left for the next, nor of one executor for another.
+            let mut another = executor.another();
+            prop_assert_eq!(another.run(&input), &first[..]);
+            prop_assert_eq!(executor.run(&input), &first[..]);
+        }
+    }
+
+    #[test]
+    fn values_that_are_there_together_are_apart(seed: u64, layers in 1usize..9) {
+        let (net, _) = Maker::new(seed).net(layers);
+        let steps: Vec<Vec<Span>> = net
+            .layers()
+            .iter()
+            .map(|layer| layer.reads().chain([layer.output]).collect())
+            .collect();
+        let arena = Arena::plan(&net, &steps);
+        for (step, spans) in steps.iter().enumerate() {
+            let written = arena.place(spans[spans.len() - 1]).range(0);
+            prop_assert!(written.end <= arena.len());
+            // What is read from here on and has been written before.
+            for later in &steps[step..] {
+                for span in &later[..later.len() - 1] {
+                    let before = span.value == net.input_value()
+                        || steps[..step].iter().any(|s| s[s.len() - 1].value == span.value);
+                    let place = arena.place(*span);
+                    let apart = place.range(0).end <= written.start || written.end <= place.offset;
+                    let same = span.value == spans[spans.len() - 1].value;
+                    prop_assert!(!before || same || apart);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn memory_is_used_again() {
+    let shape = Shape {
+        height: 4,
+        width: 4,
+        channels: 16,
+    };
+    let vector = Shape {
+        height: 1,
+        width: 1,
+        channels: 16,
+    };
+    let mut maker = Maker::new(1);
+    let mut span = maker.value(shape);
+    for _ in 0..10 {
+        let next = maker.value(shape);
+        maker.layer(Kind::Activate, span, next, Activation::HardSwish);
+        span = next;
+    }
+    let mean = maker.value(vector);
+    maker.layer(Kind::Mean, span, mean, Activation::Identity);
+    let net = Net::new(maker.values, maker.layers, 0, mean).unwrap();
+    assert_eq!(Packed::new(&net, Isa::available()[0]).arena_len, 2 * 256);
+}

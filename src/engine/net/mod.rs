@@ -1,0 +1,201 @@
+//! A network as a list of layers: plain data that can be looked at, checked and packed for a processor.
+//!
+//! Values are NHWC pictures of f32. A layer reads and writes *spans*, ranges of a value's channels, so that a split is
+//! the same value read in parts and a concatenation the same value written in parts, and neither is a layer.
+
+#[cfg(test)]
+pub(super) mod interpreter;
+mod verify;
+
+use edge_classify_kernels::{Activation, Pool, Window};
+
+pub use verify::NetError;
+
+/// Height and width in pixels, and channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    pub height: usize,
+    pub width: usize,
+    pub channels: usize,
+}
+
+impl Shape {
+    pub fn pixels(&self) -> usize {
+        self.height * self.width
+    }
+}
+
+/// `channels` channels of a value, from `first` on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Index into [`Net::values`].
+    pub value: usize,
+    pub first: usize,
+    pub channels: usize,
+}
+
+impl Span {
+    /// The channels of the value.
+    pub fn range(&self) -> std::ops::Range<usize> {
+        self.first..self.first + self.channels
+    }
+}
+
+/// What a layer computes, before its activation.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    /// 1 x 1 convolution, or a linear layer: outputs x inputs weights and a bias for each output.
+    Pointwise {
+        weights: Vec<f32>,
+        bias: Vec<f32>,
+        /// Factors of the input's channels: squeeze-and-excitation. Of 1 x 1 pixel.
+        gate: Option<Span>,
+        /// Added to the output before the activation.
+        residual: Option<Span>,
+    },
+    /// Dense convolution: outputs x inputs x kernel height x kernel width weights. Reads whole values only.
+    Convolution {
+        weights: Vec<f32>,
+        bias: Vec<f32>,
+        window: Window,
+        residual: Option<Span>,
+    },
+    /// Channels x kernel height x kernel width weights.
+    Depthwise {
+        weights: Vec<f32>,
+        bias: Vec<f32>,
+        window: Window,
+    },
+    /// Has no activation.
+    Pool {
+        pool: Pool,
+        window: Window,
+    },
+    /// Of all pixels; has no activation.
+    Mean,
+    /// The two layers of squeeze-and-excitation after its mean: hidden x channels weights with an activation of their
+    /// own, then channels x hidden.
+    Excite {
+        squeeze: Vec<f32>,
+        squeeze_bias: Vec<f32>,
+        squeeze_activation: Activation,
+        excite: Vec<f32>,
+        excite_bias: Vec<f32>,
+    },
+    /// By a factor for each channel, of 1 x 1 pixel.
+    Multiply {
+        gate: Span,
+    },
+    Add {
+        other: Span,
+    },
+    /// `x * scale + shift` for each channel.
+    Affine {
+        scale: Vec<f32>,
+        shift: Vec<f32>,
+    },
+    /// Nothing but its activation; without one, a copy.
+    Activate,
+}
+
+impl Kind {
+    /// The field's name for it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Kind::Pointwise { .. } => "pointwise",
+            Kind::Convolution { .. } => "convolution",
+            Kind::Depthwise { .. } => "depthwise",
+            Kind::Pool { .. } => "pool",
+            Kind::Mean => "mean",
+            Kind::Excite { .. } => "excite",
+            Kind::Multiply { .. } => "multiply",
+            Kind::Add { .. } => "add",
+            Kind::Affine { .. } => "affine",
+            Kind::Activate => "activate",
+        }
+    }
+}
+
+/// One step of the network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layer {
+    /// From the model it was made of.
+    pub name: String,
+    pub kind: Kind,
+    pub activation: Activation,
+    pub input: Span,
+    pub output: Span,
+}
+
+impl Layer {
+    /// All spans that it reads.
+    pub fn reads(&self) -> impl Iterator<Item = Span> {
+        let more = match &self.kind {
+            Kind::Pointwise { gate, residual, .. } => [*gate, *residual],
+            Kind::Convolution { residual, .. } => [*residual, None],
+            Kind::Multiply { gate } => [Some(*gate), None],
+            Kind::Add { other } => [Some(*other), None],
+            _ => [None, None],
+        };
+        std::iter::once(self.input).chain(more.into_iter().flatten())
+    }
+}
+
+/// A checked network: what every layer reads has been written before it, and all sizes agree.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Net {
+    values: Vec<Shape>,
+    layers: Vec<Layer>,
+    input: usize,
+    output: Span,
+}
+
+impl Net {
+    /// Layers in the order in which they run; `input` is the value that is given, `output` of 1 x 1 pixel what is asked
+    /// for.
+    pub fn new(
+        values: Vec<Shape>,
+        layers: Vec<Layer>,
+        input: usize,
+        output: Span,
+    ) -> Result<Net, NetError> {
+        let net = Net {
+            values,
+            layers,
+            input,
+            output,
+        };
+        verify::verify(&net)?;
+        Ok(net)
+    }
+
+    pub fn values(&self) -> &[Shape] {
+        &self.values
+    }
+
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    /// The picture.
+    pub fn input(&self) -> Shape {
+        self.values[self.input]
+    }
+
+    /// Index of the value that is given.
+    pub fn input_value(&self) -> usize {
+        self.input
+    }
+
+    pub fn output(&self) -> Span {
+        self.output
+    }
+
+    /// Shape of what a span covers.
+    pub fn shape(&self, span: Span) -> Shape {
+        Shape {
+            channels: span.channels,
+            ..self.values[span.value]
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! What must hold of a network before it is run.
+
+use edge_classify_kernels::{Activation, Window};
+use thiserror::Error;
+
+use super::{Kind, Layer, Net, Shape, Span};
+
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("layer '{layer}': {what}")]
+pub struct NetError {
+    layer: String,
+    what: String,
+}
+
+/// The largest height, width, kernel, stride or padding.
+const LARGEST: usize = 1 << 15;
+
+pub(super) fn verify(net: &Net) -> Result<(), NetError> {
+    let fault = |layer: &str, what: &str| NetError {
+        layer: layer.to_owned(),
+        what: what.to_owned(),
+    };
+    for shape in &net.values {
+        let Shape {
+            height,
+            width,
+            channels,
+        } = *shape;
+        let len = height
+            .checked_mul(width)
+            .and_then(|n| n.checked_mul(channels));
+        // Offsets of many values are added up.
+        let fits = len.is_some_and(|len| len > 0 && len < (1 << 31));
+        if !fits || height > LARGEST || width > LARGEST {
+            return Err(fault("", &format!("a value of {shape:?}")));
+        }
+    }
+    let mut written: Vec<Vec<bool>> = net
+        .values
+        .iter()
+        .map(|shape| vec![false; shape.channels])
+        .collect();
+    match written.get_mut(net.input) {
+        Some(input) => input.fill(true),
+        None => return Err(fault("", "the input is no value")),
+    }
+    for layer in &net.layers {
+        let name = &layer.name;
+        for span in layer.reads() {
+            let range = channels(&written, span).ok_or_else(|| fault(name, "reads no value"))?;
+            if range.contains(&false) {
+                return Err(fault(name, "reads what has not been written"));
+            }
+            if span.value == layer.output.value {
+                return Err(fault(name, "reads the value that it writes"));
+            }
+        }
+        let output = layer.output;
+        channels(&written, output).ok_or_else(|| fault(name, "writes no value"))?;
+        let range = &mut written[output.value][output.range()];
+        if range.contains(&true) {
+            return Err(fault(name, "writes what has been written"));
+        }
+        range.fill(true);
+        shapes(net, layer).map_err(|what| fault(name, what))?;
+    }
+    let output =
+        channels(&written, net.output).ok_or_else(|| fault("", "the output is no value"))?;
+    if output.contains(&false) || net.values[net.output.value].pixels() != 1 {
+        return Err(fault("", "the output is not a written vector"));
+    }
+    Ok(())
+}
+
+/// The state of a span's channels, if there are such.
+fn channels(written: &[Vec<bool>], span: Span) -> Option<&[bool]> {
+    let end = span.first.checked_add(span.channels)?;
+    let range = written.get(span.value)?.get(span.first..end)?;
+    (!range.is_empty()).then_some(range)
+}
+
+/// The spans are known to exist.
+fn shapes(net: &Net, layer: &Layer) -> Result<(), &'static str> {
+    let (input, output) = (net.shape(layer.input), net.shape(layer.output));
+    let vector = |span: Span| {
+        let shape = net.shape(span);
+        shape.pixels() == 1 && shape.channels == input.channels
+    };
+    let like_output = |span: &Option<Span>| span.is_none_or(|span| net.shape(span) == output);
+    let same_pixels = (input.height, input.width) == (output.height, output.width);
+    let len = |sizes: &[usize]| sizes.iter().try_fold(1usize, |len, n| len.checked_mul(*n));
+    let fits = |held: &[f32], sizes: &[usize]| len(sizes) == Some(held.len());
+    let slides = |window: &Window| slides(window, input, output);
+    let (good, what) = match &layer.kind {
+        Kind::Pointwise {
+            weights,
+            bias,
+            gate,
+            residual,
+        } => (
+            same_pixels
+                && fits(weights, &[output.channels, input.channels])
+                && bias.len() == output.channels
+                && gate.is_none_or(vector)
+                && like_output(residual),
+            "a pointwise convolution's sizes differ",
+        ),
+        Kind::Convolution {
+            weights,
+            bias,
+            window,
+            residual,
+        } => {
+            let kernel = [
+                output.channels,
+                input.channels,
+                window.kernel_h,
+                window.kernel_w,
+            ];
+            (
+                slides(window)
+                    && fits(weights, &kernel)
+                    && bias.len() == output.channels
+                    && input == net.values[layer.input.value]
+                    && like_output(residual),
+                "a convolution's sizes differ",
+            )
+        }
+        Kind::Depthwise {
+            weights,
+            bias,
+            window,
+        } => (
+            slides(window)
+                && fits(weights, &[input.channels, window.kernel_h, window.kernel_w])
+                && bias.len() == output.channels
+                && input.channels == output.channels,
+            "a depthwise convolution's sizes differ",
+        ),
+        Kind::Pool { window, .. } => (
+            slides(window)
+                && input.channels == output.channels
+                && layer.activation == Activation::Identity,
+            "a pool's sizes differ",
+        ),
+        Kind::Mean => (
+            output.pixels() == 1
+                && input.channels == output.channels
+                && layer.activation == Activation::Identity,
+            "a mean's sizes differ",
+        ),
+        Kind::Excite {
+            squeeze,
+            squeeze_bias,
+            excite,
+            excite_bias,
+            ..
+        } => {
+            let sizes = [squeeze_bias.len(), input.channels];
+            (
+                input == output
+                    && input.pixels() == 1
+                    && !squeeze_bias.is_empty()
+                    && fits(squeeze, &sizes)
+                    && fits(excite, &sizes)
+                    && excite_bias.len() == input.channels,
+                "squeeze-and-excitation's sizes differ",
+            )
+        }
+        Kind::Multiply { gate } => (input == output && vector(*gate), "a product's sizes differ"),
+        Kind::Add { other } => (
+            input == output && net.shape(*other) == output,
+            "a sum's sizes differ",
+        ),
+        Kind::Affine { scale, shift } => (
+            input == output && scale.len() == input.channels && shift.len() == input.channels,
+            "an affine layer's sizes differ",
+        ),
+        Kind::Activate => (input == output, "an activation's sizes differ"),
+    };
+    if good { Ok(()) } else { Err(what) }
+}
+
+/// Whether the window is for these pictures, and every step lies in the padded one.
+fn slides(window: &Window, input: Shape, output: Shape) -> bool {
+    let sizes = [
+        window.kernel_h,
+        window.kernel_w,
+        window.stride_h,
+        window.stride_w,
+        window.dilation_h,
+        window.dilation_w,
+    ];
+    let pads = [window.pad_top, window.pad_left];
+    sizes.iter().all(|size| (1..=LARGEST).contains(size))
+        && pads.iter().all(|pad| *pad <= LARGEST)
+        && (window.height, window.width) == (input.height, input.width)
+        && (window.out_height, window.out_width) == (output.height, output.width)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shape(channels: usize) -> Shape {
+        Shape {
+            height: 1,
+            width: 1,
+            channels,
+        }
+    }
+
+    fn span(value: usize, first: usize, channels: usize) -> Span {
+        Span {
+            value,
+            first,
+            channels,
+        }
+    }
+
+    fn copy(name: &str, input: Span, output: Span) -> Layer {
+        Layer {
+            name: name.to_owned(),
+            kind: Kind::Activate,
+            activation: Activation::Identity,
+            input,
+            output,
+        }
+    }
+
+    #[test]
+    fn networks_that_cannot_run_are_refused() {
+        let values = || vec![shape(4), shape(4)];
+        let whole = span(1, 0, 4);
+        let good = vec![
+            copy("a", span(0, 0, 2), span(1, 2, 2)),
+            copy("b", span(0, 2, 2), span(1, 0, 2)),
+        ];
+        assert!(Net::new(values(), good.clone(), 0, whole).is_ok());
+        for (layers, what) in [
+            (vec![good[0].clone()], "the output is not a written vector"),
+            (
+                vec![copy("a", span(1, 0, 2), span(1, 2, 2))],
+                "reads what has not been written",
+            ),
+            (
+                vec![good[0].clone(), good[0].clone()],
+                "writes what has been written",
+            ),
+            (
+                vec![copy("a", span(0, 3, 2), span(1, 2, 2))],
+                "reads no value",
+            ),
+            (
+                vec![copy("a", span(0, 0, 2), span(2, 2, 2))],
+                "writes no value",
+            ),
+            (
+                vec![copy("a", span(0, 0, 2), span(0, 2, 2))],
+                "reads the value that it writes",
+            ),
+            (
+                vec![copy("a", span(0, 0, 3), span(1, 0, 4))],
+                "an activation's sizes differ",
+            ),
+        ] {
+            let error = Net::new(values(), layers, 0, whole).unwrap_err();
+            assert_eq!(error.what, what);
+        }
+        assert!(Net::new(values(), Vec::new(), 2, whole).is_err());
+        assert!(Net::new(vec![shape(0), shape(4)], good, 0, whole).is_err());
+    }
+}
