@@ -19,6 +19,7 @@ use thiserror::Error;
 use tract_onnx::prelude::TypedModel;
 
 use crate::engine::net::Net;
+use crate::panics;
 
 /// The first node that the engine's layers cannot compute, and why.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -31,7 +32,17 @@ pub struct NotCovered {
 
 /// Lowers a decluttered model with one input of 1 x C x H x W and one output of classes.
 pub fn lower(model: &TypedModel) -> Result<Net, NotCovered> {
-    let mut graph = read::read(model)?;
-    fuse::fuse(&mut graph);
-    emit::emit(graph)
+    // tract computes the constants.
+    panics::guard(
+        || {
+            let mut graph = read::read(model)?;
+            fuse::fuse(&mut graph);
+            emit::emit(graph)
+        },
+        |reason| NotCovered {
+            node: String::new(),
+            op: "the network".to_owned(),
+            reason,
+        },
+    )
 }
