@@ -67,3 +67,23 @@ fn the_same_network_gives_the_same_in_tract() {
         }
     }
 }
+
+/// Its weights are computed from levels.
+#[test]
+fn the_bundled_network_gives_the_same_in_tract() {
+    let onnx = std::fs::read("models/tf_efficientnet_lite0.onnx").unwrap();
+    let graph = compile::load_graph(&onnx, None).unwrap();
+    let net = compile::lower(&graph).unwrap();
+    let one = Threads::new(1).unwrap();
+    let mut ours = Session::new(Program::Net(net), one).unwrap();
+    let mut theirs = Session::new(Program::Graph(Box::new(graph)), one).unwrap();
+    let input = synthetic_tensor("input", &[1, 3, 224, 224], 1);
+    let (ours, theirs) = (ours.run(&input).unwrap(), theirs.run(&input).unwrap());
+    let range = theirs
+        .iter()
+        .copied()
+        .fold(0.0f32, |max, v| max.max(v.abs()));
+    for (a, b) in ours.iter().zip(&theirs) {
+        assert!((a - b).abs() < 1e-5 * range, "{a}, not {b}");
+    }
+}
