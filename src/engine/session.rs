@@ -7,7 +7,7 @@ use thiserror::Error;
 use tract_core::prelude::TypedModel;
 
 use super::Threads;
-use super::executor::{Executor, Packed};
+use super::executor::{Executor, Packed, Team};
 use super::graph::GraphRunner;
 use super::net::Net;
 
@@ -45,7 +45,7 @@ pub enum EngineError {
 }
 
 impl Session {
-    /// Prepares a network for this processor. Only graphs of tract's use more than one thread so far.
+    /// Prepares a network for this processor.
     pub fn new(program: Program, threads: Threads) -> Result<Self, EngineError> {
         match program {
             Program::Net(net) => {
@@ -55,11 +55,12 @@ impl Session {
                 }
                 let best = Isa::available()[0];
                 let packed = Arc::new(Packed::new(&net, best));
+                let team = Arc::new(Team::new(threads)?);
                 Ok(Session {
                     height: shape.height,
                     width: shape.width,
                     classes: packed.output_len(),
-                    runner: Runner::Net(Executor::new(packed)),
+                    runner: Runner::Net(Executor::new(packed, team)),
                 })
             }
             Program::Graph(model) => {
@@ -106,7 +107,8 @@ impl Session {
         Ok(logits)
     }
 
-    /// As [`Session::run`], with the logits written to where they are wanted. A network in our layers allocates nothing.
+    /// As [`Session::run`], with the logits written to where they are wanted. A network in our layers allocates nothing
+    /// on one thread.
     pub fn run_into(&mut self, input: &[f32], logits: &mut [f32]) -> Result<(), EngineError> {
         if input.len() != self.input_len() {
             return Err(EngineError::InputLength {

@@ -3,6 +3,7 @@
 mod arena;
 mod pack;
 mod step;
+mod team;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +14,7 @@ use edge_classify_kernels::Isa;
 use super::net::Net;
 use arena::Place;
 use step::Step;
+pub use team::Team;
 
 /// Weights in the order in which this processor's kernels read them, and where the values between the layers lie. Any
 /// number of executors share one.
@@ -25,9 +27,14 @@ pub struct Packed {
     size: [usize; 3],
     /// Floats for all values.
     arena_len: usize,
-    /// Floats that the most demanding step needs besides.
+    /// Floats that each part of the most demanding step needs besides.
     scratch_len: usize,
+    /// Multiply-adds that are worth a thread.
+    grain: usize,
 }
+
+/// What it takes to wake a thread is small beside these.
+const GRAIN: usize = 200_000;
 
 impl Packed {
     pub fn new(net: &Net, isa: Isa) -> Packed {
@@ -45,38 +52,39 @@ impl Packed {
     }
 }
 
-/// Runs a packed network, one picture at a time, in memory that it has from the start.
-///
-/// On one thread: layers are computed by rows, so that they can be split among several.
+/// Runs a packed network, one picture at a time, in memory that it has from the start. Several threads share each layer
+/// by the rows of its output.
 pub struct Executor {
     packed: Arc<Packed>,
     /// With a little more, as its first cache line begins at `start`.
     arena: Vec<f32>,
     start: usize,
     scratch: Vec<f32>,
+    team: Arc<Team>,
 }
 
 const CACHE_LINE: usize = 64;
 
 impl Executor {
-    pub fn new(packed: Arc<Packed>) -> Executor {
+    pub fn new(packed: Arc<Packed>, team: Arc<Team>) -> Executor {
         let arena = vec![0.0; packed.arena_len + CACHE_LINE / size_of::<f32>()];
         let start = arena.as_ptr().align_offset(CACHE_LINE);
         Executor {
             // An allocator may say that it cannot tell.
             start: if start < CACHE_LINE { start } else { 0 },
             arena,
-            scratch: vec![0.0; packed.scratch_len],
+            scratch: vec![0.0; packed.scratch_len * team.threads()],
+            team,
             packed,
         }
     }
 
-    /// Another one with the same weights.
+    /// Another one with the same weights and threads.
     pub fn another(&self) -> Executor {
-        Executor::new(self.packed.clone())
+        Executor::new(self.packed.clone(), self.team.clone())
     }
 
-    /// The result for a picture of f32 in planes (NCHW); allocates nothing.
+    /// The result for a picture of f32 in planes (NCHW). On one thread, it allocates nothing.
     ///
     /// # Panics
     /// If `planes` is not as long as [`Packed::input_len`].
@@ -85,9 +93,14 @@ impl Executor {
         assert_eq!(planes.len(), packed.input_len(), "the picture's length");
         let arena = &mut self.arena[self.start..][..packed.arena_len];
         interleave(planes, packed.size[2], &mut arena[packed.input.range(0)]);
-        for step in &packed.steps {
-            step.run(arena, &mut self.scratch);
-        }
+        let (scratch, team) = (&mut self.scratch, &self.team);
+        team.run(|| {
+            for step in &packed.steps {
+                let parts = (step.cost / packed.grain).clamp(1, team.threads());
+                step.run(arena, scratch, parts);
+            }
+        });
+        let arena = &self.arena[self.start..][..packed.arena_len];
         &arena[packed.output.range(0)]
     }
 }

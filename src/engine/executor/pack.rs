@@ -2,9 +2,9 @@
 
 use edge_classify_kernels::{Isa, PackedConv, PackedDepthwise, PackedExcite, PackedMatrix};
 
-use super::Packed;
 use super::arena::Arena;
 use super::step::{Means, Run, Step};
+use super::{GRAIN, Packed};
 use crate::engine::net::{Kind, Layer, Net, Span};
 
 pub(super) fn pack(net: &Net, isa: Isa) -> Packed {
@@ -31,9 +31,11 @@ pub(super) fn pack(net: &Net, isa: Isa) -> Packed {
         .map(|(layer, mean)| {
             let run = run(net, layer, mean, isa, &arena);
             let output = arena.place(layer.output);
+            let input = arena.place(layer.input);
             scratch_len = scratch_len.max(run.scratch_len(output.pixels));
             Step {
-                input: arena.place(layer.input),
+                cost: run.cost(input, output),
+                input,
                 output,
                 activation: layer.activation,
                 run,
@@ -53,6 +55,7 @@ pub(super) fn pack(net: &Net, isa: Isa) -> Packed {
         size: [input.height, input.width, input.channels],
         arena_len: arena.len(),
         scratch_len,
+        grain: GRAIN,
     }
 }
 

@@ -10,6 +10,7 @@ use edge_classify_kernels::{
 };
 
 use super::arena::Place;
+use super::team::Part;
 
 /// A layer's kernel with what it needs besides its input.
 #[derive(Debug)]
@@ -84,6 +85,24 @@ impl Run {
             _ => 0,
         }
     }
+
+    /// Multiply-adds, or what takes about as long.
+    pub fn cost(&self, input: Place, output: Place) -> usize {
+        /// Values that are read and written for each step of arithmetic.
+        const PASS: usize = 8;
+        let values = output.pixels * output.channels;
+        match self {
+            Run::Pointwise { .. } => values * input.channels,
+            Run::Convolution { window, .. } => {
+                values * input.channels * window.kernel_h * window.kernel_w
+            }
+            // Memory rather than arithmetic is what takes the time.
+            Run::Depthwise { window, .. } | Run::Pool { window, .. } => {
+                values * (window.kernel_h * window.kernel_w).max(PASS)
+            }
+            _ => values * PASS,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -92,6 +111,8 @@ pub struct Step {
     pub output: Place,
     pub activation: Activation,
     pub run: Run,
+    /// In multiply-adds.
+    pub cost: usize,
 }
 
 /// The arena on both sides of what is written.
@@ -120,8 +141,8 @@ impl<'a> Around<'a> {
 }
 
 impl Step {
-    /// `scratch` has at least [`Run::scratch_len`] floats.
-    pub fn run(&self, arena: &mut [f32], scratch: &mut [f32]) {
+    /// In `parts` at the same time. `scratch` has at least [`Run::scratch_len`] floats for each.
+    pub fn run(&self, arena: &mut [f32], scratch: &mut [f32], parts: usize) {
         let (input, output, activation) = (self.input, self.output, self.activation);
         let (before, rest) = arena.split_at_mut(output.offset);
         let (data, after) = rest.split_at_mut(output.len());
@@ -135,7 +156,16 @@ impl Step {
             data,
             stride: output.stride,
         };
-        let pixels = output.pixels;
+        let scratch_len = self.run.scratch_len(output.pixels);
+        let share = |rows, out: RowsMut, scratch, compute: &(dyn Fn(Part) + Sync)| {
+            let row_len = output.pixels / rows * out.stride;
+            let part = Part {
+                rows: 0..rows,
+                out,
+                scratch,
+            };
+            part.share(parts, row_len, scratch_len, &compute);
+        };
         match &self.run {
             Run::Pointwise {
                 w,
@@ -143,13 +173,18 @@ impl Step {
                 gate,
                 residual,
             } => {
-                let epilogue = Epilogue {
-                    bias: Some(bias),
-                    residual: residual.map(|place| around.rows(place)),
-                    activation,
-                };
                 let gate = gate.map(|place| around.values(place));
-                pointwise(x, pixels, w, gate, &epilogue, out, scratch);
+                let residual = residual.map(|place| around.rows(place));
+                share(output.pixels, out, scratch, &|part| {
+                    let epilogue = Epilogue {
+                        bias: Some(bias),
+                        residual: residual.map(|residual| from(residual, part.rows.start)),
+                        activation,
+                    };
+                    let x = from(x, part.rows.start);
+                    let pixels = part.rows.len();
+                    pointwise(x, pixels, w, gate, &epilogue, part.out, part.scratch);
+                });
             }
             Run::Convolution {
                 w,
@@ -157,25 +192,49 @@ impl Step {
                 window,
                 residual,
             } => {
-                let epilogue = Epilogue {
-                    bias: Some(bias),
-                    residual: residual.map(|place| around.rows(place)),
-                    activation,
-                };
-                let rows = 0..window.out_height;
-                conv(x.data, window, w, &epilogue, rows, out, scratch);
+                let residual = residual.map(|place| around.rows(place));
+                share(window.out_height, out, scratch, &|part| {
+                    let first = part.rows.start * window.out_width;
+                    let epilogue = Epilogue {
+                        bias: Some(bias),
+                        residual: residual.map(|residual| from(residual, first)),
+                        activation,
+                    };
+                    conv(
+                        x.data,
+                        window,
+                        w,
+                        &epilogue,
+                        part.rows,
+                        part.out,
+                        part.scratch,
+                    );
+                });
             }
             Run::Depthwise { w, window, means } => {
-                let rows = 0..window.out_height;
-                match means {
-                    None => depthwise(x, window, w, activation, rows, out, None),
-                    Some(means) => {
-                        let sums = &mut scratch[..means.place.channels];
-                        sums.fill(0.0);
-                        depthwise(x, window, w, activation, rows, out, Some(sums));
-                        let place = &mut arena[means.place.range(0)];
-                        for (mean, sum) in place.iter_mut().zip(sums) {
-                            *mean = *sum * means.scale;
+                let sums_len = means.as_ref().map_or(0, |means| means.place.channels);
+                let sums = ..sums_len * parts.min(window.out_height);
+                scratch[sums].fill(0.0);
+                share(window.out_height, out, scratch, &|part| {
+                    let (first, window) = window.band(&part.rows);
+                    let x = from(x, first * window.width);
+                    let sums = means.as_ref().map(|_| &mut part.scratch[..sums_len]);
+                    depthwise(
+                        x,
+                        &window,
+                        w,
+                        activation,
+                        0..window.out_height,
+                        part.out,
+                        sums,
+                    );
+                });
+                if let Some(means) = means {
+                    let place = &mut arena[means.place.range(0)];
+                    place.fill(0.0);
+                    for part in scratch[sums].chunks_exact(sums_len) {
+                        for (mean, sum) in place.iter_mut().zip(part) {
+                            *mean += *sum * means.scale;
                         }
                     }
                 }
@@ -184,10 +243,12 @@ impl Step {
                 isa,
                 pool: kind,
                 window,
-            } => {
+            } => share(window.out_height, out, scratch, &|part| {
+                let (first, window) = window.band(&part.rows);
+                let x = from(x, first * window.width);
                 let rows = 0..window.out_height;
-                pool(*isa, *kind, x, window, input.channels, rows, out);
-            }
+                pool(*isa, *kind, x, &window, input.channels, rows, part.out);
+            }),
             Run::Mean { isa } => global_average(*isa, x, input.pixels, out.data),
             Run::Excite {
                 w,
@@ -201,50 +262,63 @@ impl Step {
                 out.data,
             ),
             Run::Multiply { isa, gate } => {
-                multiply_channels(*isa, x, pixels, around.values(*gate), activation, out);
+                let gate = around.values(*gate);
+                share(output.pixels, out, scratch, &|part| {
+                    let x = from(x, part.rows.start);
+                    multiply_channels(*isa, x, part.rows.len(), gate, activation, part.out);
+                });
             }
             Run::Add { isa, other } => {
-                let operands = [(input, x.data), (*other, around.values(*other))];
-                let dense = output.dense() && operands.iter().all(|(place, _)| place.dense());
-                // Between the pixels lie other layers' values.
-                let (runs, len) = if dense {
-                    (1, data_len(output))
-                } else {
-                    (pixels, output.channels)
-                };
-                for run in 0..runs {
-                    let [a, b] = operands.map(|(place, data)| &data[run * place.stride..][..len]);
-                    add(
-                        *isa,
-                        a,
-                        b,
-                        activation,
-                        &mut out.data[run * output.stride..][..len],
-                    );
-                }
+                let term = around.rows(*other);
+                let dense = [input, *other, output].iter().all(Place::dense);
+                share(output.pixels, out, scratch, &|part| {
+                    let terms = [x, term].map(|term| from(term, part.rows.start));
+                    let (runs, len) = runs(dense, part.rows.len(), output.channels);
+                    for run in 0..runs {
+                        let [a, b] = terms.map(|term| &term.data[run * term.stride..][..len]);
+                        let to = &mut part.out.data[run * output.stride..][..len];
+                        add(*isa, a, b, activation, to);
+                    }
+                });
             }
-            Run::Affine { isa, scale, shift } => {
-                scale_shift(*isa, x, pixels, scale, shift, activation, out);
-            }
+            Run::Affine { isa, scale, shift } => share(output.pixels, out, scratch, &|part| {
+                let x = from(x, part.rows.start);
+                let pixels = part.rows.len();
+                scale_shift(*isa, x, pixels, scale, shift, activation, part.out);
+            }),
             Run::Activate { isa } => {
                 let dense = output.dense() && input.dense();
-                let (runs, len) = if dense {
-                    (1, data_len(output))
-                } else {
-                    (pixels, output.channels)
-                };
-                for run in 0..runs {
-                    let to = &mut out.data[run * output.stride..][..len];
-                    to.copy_from_slice(&x.data[run * input.stride..][..len]);
-                    if activation != Activation::Identity {
-                        activate(*isa, to, activation);
+                share(output.pixels, out, scratch, &|part| {
+                    let x = from(x, part.rows.start);
+                    let (runs, len) = runs(dense, part.rows.len(), output.channels);
+                    for run in 0..runs {
+                        let to = &mut part.out.data[run * output.stride..][..len];
+                        to.copy_from_slice(&x.data[run * x.stride..][..len]);
+                        if activation != Activation::Identity {
+                            activate(*isa, to, activation);
+                        }
                     }
-                }
+                });
             }
         }
     }
 }
 
-fn data_len(place: Place) -> usize {
-    place.pixels * place.channels
+/// The pixels from `first` on.
+fn from(rows: Rows, first: usize) -> Rows {
+    Rows {
+        // There may be none.
+        data: rows.data.get(first * rows.stride..).unwrap_or_default(),
+        stride: rows.stride,
+    }
+}
+
+/// How many runs of how many values there are: one of all pixels if they are `dense`; otherwise other layers' values lie
+/// between them.
+fn runs(dense: bool, pixels: usize, channels: usize) -> (usize, usize) {
+    if dense {
+        (1, pixels * channels)
+    } else {
+        (pixels, channels)
+    }
 }

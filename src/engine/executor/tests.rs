@@ -6,7 +6,8 @@ use edge_classify_kernels::{Activation, Isa, Pool, Window};
 use proptest::prelude::*;
 
 use super::arena::Arena;
-use super::{Executor, Packed};
+use super::{Executor, Packed, Team};
+use crate::engine::Threads;
 use crate::engine::net::interpreter::interpret;
 use crate::engine::net::{Kind, Layer, Net, Shape, Span};
 
@@ -322,7 +323,11 @@ proptest! {
         let expected = &interpret(&net, &input)[net.output().value];
         let scale = expected.iter().fold(1.0f32, |max, v| max.max(v.abs()));
         for isa in Isa::available() {
-            let mut executor = Executor::new(Arc::new(Packed::new(&net, isa)));
+            let team = |threads| Arc::new(Team::new(Threads::new(threads).unwrap()).unwrap());
+            let mut packed = Packed::new(&net, isa);
+            packed.grain = 1;
+            let packed = Arc::new(packed);
+            let mut executor = Executor::new(packed.clone(), team(1));
             let input = planes(&input, net.input().channels);
             let first = executor.run(&input).to_vec();
             for (found, expected) in first.iter().zip(expected) {
@@ -332,6 +337,14 @@ proptest! {
             let mut another = executor.another();
             prop_assert_eq!(another.run(&input), &first[..]);
             prop_assert_eq!(executor.run(&input), &first[..]);
+            // Threads change nothing but the order in which means are added up.
+            for threads in [2, 3] {
+                let mut executor = Executor::new(packed.clone(), team(threads));
+                let shared = executor.run(&input);
+                for (found, alone) in shared.iter().zip(&first) {
+                    prop_assert!((found - alone).abs() <= 1e-5 * scale, "{found}, not {alone}");
+                }
+            }
         }
     }
 

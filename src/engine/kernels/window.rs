@@ -75,6 +75,21 @@ impl Window {
         );
     }
 
+    /// The window that computes the output's rows `rows` alone, and the first row of the picture that it sees: its
+    /// picture begins there.
+    pub fn band(&self, rows: &Range<usize>) -> (usize, Window) {
+        let start = rows.start * self.stride_h;
+        // Of rows that see padding alone, there is nothing left.
+        let first = start.saturating_sub(self.pad_top).min(self.height);
+        let band = Window {
+            height: self.height - first,
+            pad_top: self.pad_top.saturating_sub(start),
+            out_height: rows.len(),
+            ..*self
+        };
+        (first, band)
+    }
+
     /// The taps of the output's row `y` that are in the picture.
     pub(super) fn taps_of_row(&self, y: usize) -> Range<usize> {
         inside(
