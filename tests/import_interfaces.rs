@@ -100,6 +100,27 @@ fn probabilities_are_taken_as_they_are() {
     assert!((scores(&asked).iter().sum::<f64>() - 1.0).abs() < 1e-4);
 }
 
+/// A softmax goes, unless it is said that the model's output is probabilities; the scores are the same.
+#[test]
+fn a_softmax_is_run_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = Path::new(EXPORTS).join("softmax.onnx");
+    let like = ["--like", "efficientnet_b0"];
+    let said = ["--scores", "probabilities", "--name", "said"];
+    assert_imported(&import(&file, directory.path(), &like));
+    assert_imported(&import(
+        &file,
+        directory.path(),
+        &[&like[..], &said].concat(),
+    ));
+    let [found, kept] = ["softmax", "said"]
+        .map(|model| scores(&classify(directory.path(), model, Path::new(PANDA))));
+    assert!((found.iter().sum::<f64>() - 1.0).abs() < 1e-4);
+    for (found, kept) in found.iter().zip(&kept) {
+        assert!((found - kept).abs() < 1e-5, "{found} {kept}");
+    }
+}
+
 #[test]
 fn one_of_several_outputs_can_be_chosen() {
     let directory = tempfile::tempdir().unwrap();

@@ -56,15 +56,18 @@ pub fn import(args: &ImportArgs) -> Result<()> {
         like.as_ref().filter(|_| free).map(|like| like.size.into())
     });
 
-    let trial = trial::run(model, wanted_size).with_context(name_file)?;
-    let scores = args.scores.map_or(trial.scores, Scores::from);
+    let card_scores = found.card.as_ref().map(|card| card.scores);
+    let scores = args.scores.map(Scores::from);
+    // Logits is also what a card says by saying nothing.
+    let scores = scores.or(card_scores.filter(|scores| *scores == Scores::Probabilities));
+    let trial = trial::run(model, wanted_size, scores).with_context(name_file)?;
     let preprocess =
         preprocessing(args, said, like.as_ref(), trial.size, levels).with_context(name_file)?;
     let labels = labels(args, &found, trial.classes)?;
     let package = Package {
         name: args.name.clone().unwrap_or(found.name),
         description: description(&found.card, file),
-        scores,
+        scores: trial.scores,
         weights: weights(args, &found.card, file),
         preprocess,
         labels,
@@ -75,7 +78,7 @@ pub fn import(args: &ImportArgs) -> Result<()> {
         Some(_) => "",
         None => " (no labels; give them with --labels)",
     };
-    let scores = match (scores, args.scores) {
+    let scores = match (trial.scores, scores) {
         (Scores::Probabilities, None) => {
             "; its output stays between 0 and 1 and is taken for probabilities (--scores)"
         }

@@ -12,28 +12,31 @@ use crate::preprocess::Size;
 
 /// A network found to work.
 pub struct Trial {
-    /// Without the softmax that was at its end.
+    /// Without the softmax that was at its end, unless it was said what its output is.
     pub onnx: Vec<u8>,
     pub size: Size,
     pub classes: usize,
-    /// What its output is, as far as running it can tell.
+    /// What its output is: as was said, or as far as running it can tell.
     pub scores: Scores,
 }
 
 /// Two sets of probabilities are the same if no value differs by more.
 const TOLERANCE: f32 = 1e-4;
 
-/// Runs `model`, standing alone, on some pictures.
-pub fn run(mut model: ModelProto, size: Option<Size>) -> Result<Trial> {
+/// Runs `model`, standing alone, on some pictures. Its output is `scores`, where that is known.
+pub fn run(mut model: ModelProto, size: Option<Size>, scores: Option<Scores>) -> Result<Trial> {
     let onnx = model.encode_to_vec();
     let (session, outputs) = try_out(&onnx, size)?;
     let mut trial = Trial {
         onnx,
         size: Size::from_height_and_width(session.input_size()),
         classes: session.classes(),
-        scores: Scores::Logits,
+        scores: scores.unwrap_or_default(),
     };
     drop(session);
+    if scores.is_some() {
+        return Ok(trial);
+    }
     if compile::drop_softmax(&mut model) {
         let onnx = model.encode_to_vec();
         let (_, logits) = try_out(&onnx, size)?;
