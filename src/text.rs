@@ -1,4 +1,4 @@
-//! Wording that errors share.
+//! Wording that errors and tables share.
 
 /// The first few of many names, and how many more there are.
 pub fn some(names: &[String]) -> String {
@@ -13,6 +13,12 @@ pub fn some_of(names: &[String], total: usize) -> String {
         more => format!(" and {more} more"),
     };
     shown.join(", ") + &more
+}
+
+/// Without what would break a line or a terminal.
+pub fn one_line(text: &str) -> String {
+    let printable = |c: char| if c.is_control() { ' ' } else { c };
+    text.trim_end().chars().map(printable).collect()
 }
 
 /// Names that an error shows of many.

@@ -63,6 +63,8 @@ impl Cli {
 pub enum Command {
     /// Run a model on a raw tensor, without preprocessing
     Infer(InferArgs),
+    /// Print the layers that a model is run as
+    Inspect(InspectArgs),
     /// List, describe, fetch and install models
     Models(ModelsArgs),
     /// Build a network of the zoo with weights and write it as ONNX, with its card beside it
@@ -168,6 +170,12 @@ impl From<Filter> for Interpolation {
             Filter::Bilinear => Interpolation::Bilinear,
         }
     }
+}
+
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// Model by name or file
+    pub model: String,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ mod conversion;
 mod doctor;
 mod export;
 mod infer;
+mod inspect;
 mod models;
 mod run;
 mod stoppable;
@@ -42,6 +43,7 @@ pub fn main() -> ExitCode {
     start_log(cli.log.as_deref());
     let result = match cli.command {
         Some(Command::Infer(args)) => infer::infer(&args),
+        Some(Command::Inspect(args)) => inspect::inspect(&args),
         Some(Command::Models(args)) => models::models(&args),
         Some(Command::Export(args)) => export::export(&args),
         Some(Command::Validate(args)) => validate::validate(&args),

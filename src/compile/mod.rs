@@ -11,17 +11,22 @@ pub use standalone::{
     takes_levels,
 };
 
+use tract_onnx::prelude::TypedModel;
+
 use crate::engine::Program;
 
-/// Reads an ONNX classifier as [`load_graph`] does, and lowers it to the engine's layers. A network with a node that they
-/// do not cover stays tract's.
+/// Reads an ONNX classifier as [`load_graph`] does, to be run as [`program`] says.
 pub fn load(onnx: &[u8], size: Option<(usize, usize)>) -> Result<Program, OnnxError> {
-    let graph = load_graph(onnx, size)?;
+    Ok(program(load_graph(onnx, size)?))
+}
+
+/// A graph in the engine's layers. One with a node that they do not cover stays tract's.
+pub fn program(graph: TypedModel) -> Program {
     match lower(&graph) {
-        Ok(net) => Ok(Program::Net(net)),
+        Ok(net) => Program::Net(net),
         Err(reason) => {
             log::info!("all of the network runs in tract, because of {reason}");
-            Ok(Program::Graph(Box::new(graph)))
+            Program::Graph(Box::new(graph))
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
+use tract_onnx::prelude::TypedModel;
 
 use crate::compile::{self, OnnxError};
 use crate::engine::{EngineError, Session, Threads};
@@ -37,8 +38,8 @@ pub enum LoadError {
     Labels(#[from] LabelsError),
 }
 
-/// Loads the network alone: without labels and preprocessing.
-pub fn load_session(model: &Installed, threads: Threads) -> Result<Session, LoadError> {
+/// Reads the network, which need not be of layers of ours.
+pub fn load_graph(model: &Installed) -> Result<TypedModel, LoadError> {
     let path = || model.file.clone();
     let bytes = std::fs::read(&model.file).map_err(|source| LoadError::Read {
         path: path(),
@@ -49,15 +50,18 @@ pub fn load_session(model: &Installed, threads: Threads) -> Result<Session, Load
         card.verify(&model.file, &bytes)?;
     }
     let size = card.map(|card| card.preprocess.size);
-    let graph = compile::load(&bytes, size.map(Size::height_and_width)).map_err(|source| {
-        LoadError::Onnx {
-            path: path(),
-            source,
-        }
-    })?;
-    drop(bytes);
-    Session::new(graph, threads).map_err(|source| LoadError::Engine {
+    let size = size.map(Size::height_and_width);
+    compile::load_graph(&bytes, size).map_err(|source| LoadError::Onnx {
         path: path(),
+        source,
+    })
+}
+
+/// Loads the network alone: without labels and preprocessing.
+pub fn load_session(model: &Installed, threads: Threads) -> Result<Session, LoadError> {
+    let program = compile::program(load_graph(model)?);
+    Session::new(program, threads).map_err(|source| LoadError::Engine {
+        path: model.file.clone(),
         source,
     })
 }

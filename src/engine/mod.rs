@@ -6,8 +6,10 @@
 mod executor;
 mod graph;
 pub mod net;
+mod report;
 mod session;
 mod threads;
 
+pub use report::{LayerReport, Report};
 pub use session::{EngineError, Program, Session};
 pub use threads::Threads;

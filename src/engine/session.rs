@@ -53,8 +53,7 @@ impl Session {
                 if shape.channels != 3 {
                     return Err(EngineError::Prepare(format!("its input is {shape:?}")));
                 }
-                let best = Isa::available()[0];
-                let packed = Arc::new(Packed::new(&net, best));
+                let packed = Arc::new(Packed::new(&net, Isa::best()));
                 let team = Arc::new(Team::new(threads)?);
                 Ok(Session {
                     height: shape.height,

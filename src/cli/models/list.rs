@@ -7,9 +7,9 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::args::ListArgs;
-use super::one_line;
 use crate::model::{FindError, Installed, Library};
 use crate::preprocess::Size;
+use crate::text::one_line;
 use crate::zoo::{self, Accuracy, NetworkDef, Registry};
 
 /// A model on this machine, a network, or both.

@@ -33,9 +33,3 @@ fn target(into: Option<&Path>) -> Result<InstallDirectory> {
         .context("no home directory to install the model in; give one with --into")?;
     InstallDirectory::open(&directory).with_context(|| directory.display().to_string())
 }
-
-/// Without what would break a line or a terminal.
-fn one_line(text: &str) -> String {
-    let printable = |c: char| if c.is_control() { ' ' } else { c };
-    text.trim_end().chars().map(printable).collect()
-}

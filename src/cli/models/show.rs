@@ -4,9 +4,9 @@ use std::io::{self, Write};
 
 use anyhow::Result;
 
-use super::one_line;
 use crate::model::{FindError, Installed, Library};
 use crate::preprocess::{Pipeline, Spec};
+use crate::text::one_line;
 use crate::zoo::{self, NetworkDef, Registry};
 
 pub fn show(name: &str) -> Result<()> {

@@ -7,6 +7,8 @@ mod team;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use edge_classify_kernels::Isa;
@@ -44,6 +46,22 @@ impl Packed {
     /// Floats in the picture.
     pub fn input_len(&self) -> usize {
         self.size.iter().product()
+    }
+
+    /// Bytes of the arena.
+    pub fn arena_bytes(&self) -> usize {
+        self.arena_len * size_of::<f32>()
+    }
+
+    /// Which bytes of the arena each layer writes, by its index in the network. A mean that a depthwise convolution
+    /// computes on the way has none of its own.
+    pub fn places(&self) -> BTreeMap<usize, Range<usize>> {
+        let bytes = |step: &Step| {
+            let Range { start, end } = step.output.range(0);
+            start * size_of::<f32>()..end * size_of::<f32>()
+        };
+        let steps = self.steps.iter();
+        steps.map(|step| (step.layer, bytes(step))).collect()
     }
 
     /// Floats in the result.

@@ -22,18 +22,19 @@ pub(super) fn pack(net: &Net, isa: Isa) -> Packed {
                 .chain(mean.map(|mean| mean.output))
                 .collect::<Vec<_>>(),
         );
-        planned.push((layer, mean));
+        planned.push((index, layer, mean));
     }
     let arena = Arena::plan(net, &spans);
     let mut scratch_len = 0;
     let steps = planned
         .into_iter()
-        .map(|(layer, mean)| {
+        .map(|(index, layer, mean)| {
             let run = run(net, layer, mean, isa, &arena);
             let output = arena.place(layer.output);
             let input = arena.place(layer.input);
             scratch_len = scratch_len.max(run.scratch_len(output.pixels));
             Step {
+                layer: index,
                 cost: run.cost(input, output),
                 input,
                 output,

@@ -111,6 +111,8 @@ pub struct Step {
     pub output: Place,
     pub activation: Activation,
     pub run: Run,
+    /// Index in the network.
+    pub layer: usize,
     /// In multiply-adds.
     pub cost: usize,
 }

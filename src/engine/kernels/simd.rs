@@ -206,6 +206,11 @@ impl Isa {
         all
     }
 
+    /// What this processor does best.
+    pub fn best() -> Isa {
+        Isa::available()[0]
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Isa::Portable(_) => "portable",

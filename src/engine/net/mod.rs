@@ -116,6 +116,48 @@ impl Kind {
     }
 }
 
+impl Kind {
+    pub fn window(&self) -> Option<Window> {
+        match self {
+            Kind::Convolution { window, .. }
+            | Kind::Depthwise { window, .. }
+            | Kind::Pool { window, .. } => Some(*window),
+            _ => None,
+        }
+    }
+
+    /// Values that it holds: weights and biases, factors and shifts.
+    pub fn parameters(&self) -> usize {
+        match self {
+            Kind::Pointwise { weights, bias, .. }
+            | Kind::Convolution { weights, bias, .. }
+            | Kind::Depthwise { weights, bias, .. } => weights.len() + bias.len(),
+            Kind::Excite {
+                squeeze,
+                squeeze_bias,
+                excite,
+                excite_bias,
+                ..
+            } => squeeze.len() + squeeze_bias.len() + excite.len() + excite_bias.len(),
+            Kind::Affine { scale, shift } => scale.len() + shift.len(),
+            _ => 0,
+        }
+    }
+
+    /// Of convolutions and linear layers, for an output of so many pixels.
+    pub fn multiply_adds(&self, pixels: usize) -> usize {
+        match self {
+            Kind::Pointwise { weights, .. }
+            | Kind::Convolution { weights, .. }
+            | Kind::Depthwise { weights, .. } => weights.len() * pixels,
+            Kind::Excite {
+                squeeze, excite, ..
+            } => squeeze.len() + excite.len(),
+            _ => 0,
+        }
+    }
+}
+
 /// One step of the network.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layer {

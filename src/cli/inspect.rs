@@ -1,0 +1,107 @@
+//! `inspect`: the layers that a model is run as.
+
+use std::io::{self, Write};
+
+use anyhow::{Context, Result};
+
+use super::args::InspectArgs;
+use crate::compile;
+use crate::daemon;
+use crate::engine::{LayerReport, Report};
+use crate::text::one_line;
+use edge_classify_kernels::Activation;
+
+pub fn inspect(args: &InspectArgs) -> Result<()> {
+    let installed = super::find_model(&args.model)?;
+    let graph = daemon::load_graph(&installed)?;
+    let mut out = io::stdout().lock();
+    match compile::lower(&graph) {
+        Ok(net) => print(&Report::new(&net), &mut out),
+        Err(reason) => writeln!(
+            out,
+            "{}: {} nodes, all run by tract, because of {reason}",
+            installed.name,
+            graph.nodes().len()
+        ),
+    }
+    .context("cannot print")
+}
+
+fn print(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let rows: Vec<[String; 9]> = report.layers.iter().enumerate().map(row).collect();
+    let head = [
+        "#", "LAYER", "INPUT", "OUTPUT", "THEN", "MADDS M", "KB", "ARENA KB", "NAME",
+    ];
+    let table: Vec<[String; 9]> = std::iter::once(head.map(str::to_owned))
+        .chain(rows)
+        .collect();
+    let width = |column: usize| table.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let widths: [usize; 9] = std::array::from_fn(width);
+    for row in &table {
+        let mut line = String::new();
+        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
+            line += &match column {
+                0 | 5 | 6 => format!("{cell:>width$}  "),
+                _ => format!("{cell:<width$}  "),
+            };
+        }
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    let total = |of: fn(&LayerReport) -> usize| report.layers.iter().map(of).sum::<usize>() as f64;
+    writeln!(
+        out,
+        "{} layers on {}: {:.1} M multiply-adds, {:.2} M parameters, {:.1} MB read and written, arena {:.0} kB",
+        report.layers.len(),
+        report.isa,
+        total(|layer| layer.multiply_adds) / 1e6,
+        report.parameters as f64 / 1e6,
+        total(|layer| layer.bytes) / 1e6,
+        report.arena as f64 / 1e3,
+    )
+}
+
+fn row((index, layer): (usize, &LayerReport)) -> [String; 9] {
+    let window = layer.window.map_or_else(String::new, |window| {
+        let (height, width) = (window.kernel_h, window.kernel_w);
+        format!(" {height}x{width} s{}", window.stride_h)
+    });
+    let shape = |shape: crate::engine::net::Shape| {
+        format!("{}x{}x{}", shape.height, shape.width, shape.channels)
+    };
+    let parts = [(layer.gated, "gated"), (layer.residual, "+ residual")];
+    let mut then: Vec<String> = parts
+        .iter()
+        .filter(|(is, _)| *is)
+        .map(|(_, what)| (*what).to_owned())
+        .collect();
+    then.extend(activation(layer.activation));
+    let kilobytes = |bytes: usize| format!("{:.1}", bytes as f64 / 1e3);
+    let place = layer.place.as_ref().map_or_else(
+        || "with the layer before".to_owned(),
+        |place| format!("{}..{}", kilobytes(place.start), kilobytes(place.end)),
+    );
+    [
+        index.to_string(),
+        format!("{}{window}", layer.kind),
+        shape(layer.input),
+        shape(layer.output),
+        then.join(", "),
+        format!("{:.2}", layer.multiply_adds as f64 / 1e6),
+        kilobytes(layer.bytes),
+        place,
+        one_line(&layer.name),
+    ]
+}
+
+fn activation(activation: Activation) -> Option<String> {
+    let name = match activation {
+        Activation::Identity => return None,
+        Activation::Clamp { low, high } if high == f32::INFINITY && low == 0.0 => "relu".to_owned(),
+        Activation::Clamp { low, high } => format!("clamp {low}..{high}"),
+        Activation::HardSwish => "hard-swish".to_owned(),
+        Activation::HardSigmoid { .. } => "hard-sigmoid".to_owned(),
+        Activation::Sigmoid => "sigmoid".to_owned(),
+        Activation::Swish => "swish".to_owned(),
+    };
+    Some(name)
+}

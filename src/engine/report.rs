@@ -1,0 +1,77 @@
+//! What a network is made of once it is packed, for people to look at.
+
+use std::ops::Range;
+
+use edge_classify_kernels::{Activation, Isa, Window};
+
+use super::executor::Packed;
+use super::net::{Kind, Net, Shape};
+
+/// A network as this processor runs it.
+#[derive(Debug)]
+pub struct Report {
+    /// What the kernels are run with.
+    pub isa: &'static str,
+    pub layers: Vec<LayerReport>,
+    /// Weights and biases, in values of f32.
+    pub parameters: usize,
+    /// Bytes in which all values between the layers lie.
+    pub arena: usize,
+}
+
+/// One layer. Where nothing of it is left, as another computes it on the way, it has no place.
+#[derive(Debug)]
+pub struct LayerReport {
+    pub name: String,
+    pub kind: &'static str,
+    pub window: Option<Window>,
+    pub activation: Activation,
+    pub gated: bool,
+    pub residual: bool,
+    pub input: Shape,
+    pub output: Shape,
+    pub multiply_adds: usize,
+    /// Bytes that are read and written: inputs, output, weights.
+    pub bytes: usize,
+    /// Bytes of the arena between the first and the last value of the output.
+    pub place: Option<Range<usize>>,
+}
+
+impl Report {
+    pub fn new(net: &Net) -> Report {
+        let isa = Isa::best();
+        let packed = Packed::new(net, isa);
+        let places = packed.places();
+        let layers = net.layers().iter().enumerate().map(|(index, layer)| {
+            let (input, output) = (net.shape(layer.input), net.shape(layer.output));
+            let len = |shape: Shape| shape.pixels() * shape.channels;
+            let reads: usize = layer.reads().map(|span| len(net.shape(span))).sum();
+            let values = reads + len(output) + layer.kind.parameters();
+            let (gated, residual) = match &layer.kind {
+                Kind::Pointwise { gate, residual, .. } => (gate.is_some(), residual.is_some()),
+                Kind::Convolution { residual, .. } => (false, residual.is_some()),
+                _ => (false, false),
+            };
+            LayerReport {
+                name: layer.name.clone(),
+                kind: layer.kind.name(),
+                window: layer.kind.window(),
+                activation: layer.activation,
+                gated,
+                residual,
+                input,
+                output,
+                multiply_adds: layer.kind.multiply_adds(output.pixels()),
+                bytes: values * size_of::<f32>(),
+                place: places.get(&index).cloned(),
+            }
+        });
+        let parameters = net.layers().iter().map(|layer| layer.kind.parameters());
+        Report {
+            isa: isa.name(),
+            layers: layers.collect(),
+            parameters: parameters.sum(),
+            arena: packed.arena_bytes(),
+        }
+    }
+}
