@@ -144,6 +144,19 @@ fn our_own_models_bring_their_preprocessing() {
     }
 }
 
+/// The name on the disk need not be text; that of the model is.
+#[test]
+fn a_file_of_any_name_can_be_imported() {
+    use std::os::unix::ffi::OsStrExt;
+    let directory = tempfile::tempdir().unwrap();
+    let name = std::ffi::OsStr::from_bytes(b"caf\xe9.onnx");
+    let file = directory.path().join(name);
+    std::fs::copy(Path::new(EXPORTS).join("geffnet.onnx"), &file).unwrap();
+    let into = directory.path().join("into");
+    assert_imported(&import(&file, &into, &["--name", "cafe"]));
+    assert!(installed(&into, "cafe").file.is_file());
+}
+
 /// A free size becomes that of the network it is like, and the crop goes with it.
 #[test]
 fn a_free_size_is_that_of_the_network_it_is_like() {

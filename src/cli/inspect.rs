@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use anyhow::{Context, Result};
 
 use super::args::InspectArgs;
+use super::table;
 use crate::compile;
 use crate::daemon;
 use crate::engine::{LayerReport, Report};
@@ -35,18 +36,7 @@ fn print(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let table: Vec<[String; 9]> = std::iter::once(head.map(str::to_owned))
         .chain(rows)
         .collect();
-    let width = |column: usize| table.iter().map(|row| row[column].len()).max().unwrap_or(0);
-    let widths: [usize; 9] = std::array::from_fn(width);
-    for row in &table {
-        let mut line = String::new();
-        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
-            line += &match column {
-                0 | 5 | 6 => format!("{cell:>width$}  "),
-                _ => format!("{cell:<width$}  "),
-            };
-        }
-        writeln!(out, "{}", line.trim_end())?;
-    }
+    table::write(&table, &[0, 5, 6], out)?;
     let total = |of: fn(&LayerReport) -> usize| report.layers.iter().map(of).sum::<usize>() as f64;
     writeln!(
         out,

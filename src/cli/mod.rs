@@ -9,6 +9,7 @@ mod inspect;
 mod models;
 mod run;
 mod stoppable;
+mod table;
 mod validate;
 
 use std::io::Write;

@@ -7,6 +7,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::args::ListArgs;
+use crate::cli::table;
 use crate::model::{FindError, Installed, Library};
 use crate::preprocess::Size;
 use crate::text::one_line;
@@ -140,18 +141,6 @@ fn print(rows: &BTreeMap<String, Row>, out: &mut dyn Write) -> Result<()> {
                 }),
         ]);
     }
-    let width = |column: usize| table.iter().map(|row| row[column].len()).max().unwrap_or(0);
-    let widths: [usize; 8] = std::array::from_fn(width);
-    for row in &table {
-        let mut line = String::new();
-        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
-            // Figures to the right, words to the left.
-            line += &match column {
-                2..=6 => format!("{cell:>width$}  "),
-                _ => format!("{cell:<width$}  "),
-            };
-        }
-        writeln!(out, "{}", line.trim_end())?;
-    }
+    table::write(&table, &[2, 3, 4, 5, 6], out)?;
     Ok(())
 }
