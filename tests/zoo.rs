@@ -8,6 +8,7 @@ use std::sync::Mutex;
 use edge_classify::compile;
 use edge_classify::engine::{Program, Session, Threads};
 use edge_classify::zoo::{self, Export, NetworkDef, Registry, Weights, synthetic_tensor};
+use edge_classify_kernels::Isa;
 use serde::Deserialize;
 use support::{run, stderr};
 
@@ -47,7 +48,14 @@ fn difference(logits: &[f32], reference: &[f32]) -> f32 {
     apart.max_by(f32::total_cmp).unwrap() / (max - min)
 }
 
-fn logits(network: &NetworkDef, size: usize, opset: i64, fold_bn: bool) -> Vec<f32> {
+/// Of each of `isas`.
+fn logits(
+    network: &NetworkDef,
+    size: usize,
+    opset: i64,
+    fold_bn: bool,
+    isas: &[Isa],
+) -> Vec<Vec<f32>> {
     let graph = zoo::graph(network, size, 1000).unwrap();
     let mut onnx = Vec::new();
     let export = Export {
@@ -60,12 +68,15 @@ fn logits(network: &NetworkDef, size: usize, opset: i64, fold_bn: bool) -> Vec<f
     };
     export.write(&mut onnx).unwrap();
     let graph = compile::load_graph(&onnx, None).unwrap();
-    // No layer is left to tract.
-    let net = compile::lower(&graph).unwrap_or_else(|e| panic!("{}: {e}", network.name));
-    drop(graph);
-    let mut session = Session::new(Program::Net(net), Threads::new(1).unwrap()).unwrap();
     let input = synthetic_tensor("input", &[1, 3, size, size], 1);
-    session.run(&input).unwrap()
+    let on = |isa: &Isa| {
+        // No layer is left to tract.
+        let net = compile::lower(&graph).unwrap_or_else(|e| panic!("{}: {e}", network.name));
+        let threads = Threads::new(1).unwrap();
+        let mut session = Session::with_isa(Program::Net(net), *isa, threads).unwrap();
+        session.run(&input).unwrap()
+    };
+    isas.iter().map(on).collect()
 }
 
 /// Runs `check` on all items, two at a time.
@@ -134,9 +145,13 @@ fn compare(reference: &Reference, recorded: &BTreeMap<String, Vec<f32>>) {
     let name = &reference.name;
     let registry = Registry::bundled();
     let network = registry.get(name).unwrap();
-    let difference = difference(&logits(network, reference.size, 17, false), &recorded[name]);
-    println!("{name}: {difference:e} of the range");
-    assert!(difference < TOLERANCE, "{name}: {difference}");
+    let isas = Isa::available();
+    let all = logits(network, reference.size, 17, false, &isas);
+    for (isa, logits) in isas.iter().zip(&all) {
+        let difference = difference(logits, &recorded[name]);
+        println!("{name}: {difference:e} of the range on {}", isa.name());
+        assert!(difference < TOLERANCE, "{name}: {difference}");
+    }
 }
 
 #[test]
@@ -202,8 +217,9 @@ fn folding_and_operator_sets_change_nothing() {
         .flat_map(|name| [(*name, 17, true), (*name, 13, false), (*name, 21, true)]);
     each(variants.collect(), |(name, opset, fold_bn)| {
         let network = registry.get(name).unwrap();
-        let logits = logits(network, network.size as usize, opset, fold_bn);
-        let difference = difference(&logits, &recorded[name]);
+        let size = network.size as usize;
+        let logits = logits(network, size, opset, fold_bn, &[Isa::best()]);
+        let difference = difference(&logits[0], &recorded[name]);
         assert!(
             difference < TOLERANCE,
             "{name}, opset {opset}, fold {fold_bn}: {difference}"

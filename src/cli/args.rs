@@ -1,6 +1,7 @@
 //! Commands and options.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
@@ -65,6 +66,8 @@ pub enum Command {
     Infer(InferArgs),
     /// Print the layers that a model is run as
     Inspect(InspectArgs),
+    /// Measure how long an inference takes
+    Bench(BenchArgs),
     /// List, describe, fetch and install models
     Models(ModelsArgs),
     /// Build a network of the zoo with weights and write it as ONNX, with its card beside it
@@ -176,6 +179,32 @@ impl From<Filter> for Interpolation {
 pub struct InspectArgs {
     /// Model by name or file
     pub model: String,
+}
+
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Model by name or file
+    pub model: String,
+
+    /// Threads for one inference
+    #[arg(long, value_name = "N", default_value = "1", value_parser = threads)]
+    pub threads: Threads,
+
+    /// How long to measure, after a tenth of it to warm up
+    #[arg(long, value_name = "S", default_value = "3", value_parser = seconds)]
+    pub seconds: Duration,
+
+    /// Measure so many inferences, after one to warm up
+    #[arg(long, value_name = "N", value_parser = at_least_one, conflicts_with = "seconds")]
+    pub runs: Option<usize>,
+
+    /// Measure each layer, too, in inferences of their own
+    #[arg(long)]
+    pub layers: bool,
+
+    /// Print a JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -333,6 +362,16 @@ fn threads(text: &str) -> Result<Threads, String> {
     threads.ok_or_else(|| format!("expected a number from 1 to {}", Threads::MAX))
 }
 
+fn seconds(text: &str) -> Result<Duration, String> {
+    let value = text
+        .parse()
+        .ok()
+        .filter(|value| (0.001..=86_400.0).contains(value));
+    value
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| "expected a number from 0.001 to 86400".to_owned())
+}
+
 fn rate(text: &str) -> Result<f64, String> {
     let value = text
         .parse()
@@ -392,6 +431,14 @@ mod tests {
                 parse(&format!("--model m --camera test {bad}")).is_err(),
                 "{bad}"
             );
+        }
+        for bad in [
+            "--seconds 0",
+            "--seconds nan",
+            "--runs 0",
+            "--runs 3 --seconds 1",
+        ] {
+            assert!(parse(&format!("bench m {bad}")).is_err(), "{bad}");
         }
         for bad in ["--crop-pct 0", "--crop-pct 1.01", "--interpolation area"] {
             let line = format!("export n --weights synthetic -o n.onnx {bad}");

@@ -1,6 +1,6 @@
 //! `doctor`: what this machine is, what is wrong with it, and what to do.
 
-mod cpu;
+pub(super) mod cpu;
 mod thermal;
 
 use std::io::{self, Write};

@@ -17,7 +17,7 @@ pub fn inspect(args: &InspectArgs) -> Result<()> {
     let graph = daemon::load_graph(&installed)?;
     let mut out = io::stdout().lock();
     match compile::lower(&graph) {
-        Ok(net) => print(&Report::new(&net), &mut out),
+        Ok(net) => print(&Report::new(&net)?, &mut out),
         Err(reason) => writeln!(
             out,
             "{}: {} nodes, all run by tract, because of {reason}",
@@ -51,13 +51,6 @@ fn print(report: &Report, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn row((index, layer): (usize, &LayerReport)) -> [String; 9] {
-    let window = layer.window.map_or_else(String::new, |window| {
-        let (height, width) = (window.kernel_h, window.kernel_w);
-        format!(" {height}x{width} s{}", window.stride_h)
-    });
-    let shape = |shape: crate::engine::net::Shape| {
-        format!("{}x{}x{}", shape.height, shape.width, shape.channels)
-    };
     let parts = [(layer.gated, "gated"), (layer.residual, "+ residual")];
     let mut then: Vec<String> = parts
         .iter()
@@ -72,9 +65,9 @@ fn row((index, layer): (usize, &LayerReport)) -> [String; 9] {
     );
     [
         index.to_string(),
-        format!("{}{window}", layer.kind),
-        shape(layer.input),
-        shape(layer.output),
+        layer.title(),
+        layer.input.to_string(),
+        layer.output.to_string(),
         then.join(", "),
         format!("{:.2}", layer.multiply_adds as f64 / 1e6),
         kilobytes(layer.bytes),

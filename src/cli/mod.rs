@@ -1,6 +1,7 @@
 //! The command line.
 
 mod args;
+mod bench;
 mod conversion;
 mod doctor;
 mod export;
@@ -14,6 +15,7 @@ mod validate;
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::{Result, anyhow};
 use clap::error::ErrorKind;
@@ -29,6 +31,7 @@ const USAGE: u8 = 2;
 
 /// Parses the command line and runs it.
 pub fn main() -> ExitCode {
+    let started = Instant::now();
     let cli = match Cli::from_command_line() {
         Ok(cli) => cli,
         Err(error) => {
@@ -44,6 +47,7 @@ pub fn main() -> ExitCode {
     start_log(cli.log.as_deref());
     let result = match cli.command {
         Some(Command::Infer(args)) => infer::infer(&args),
+        Some(Command::Bench(args)) => bench::bench(&args, started),
         Some(Command::Inspect(args)) => inspect::inspect(&args),
         Some(Command::Models(args)) => models::models(&args),
         Some(Command::Export(args)) => export::export(&args),

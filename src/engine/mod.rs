@@ -5,11 +5,13 @@
 
 mod executor;
 mod graph;
+mod isa;
 pub mod net;
 mod report;
 mod session;
 mod threads;
 
+pub use isa::{ISA_VARIABLE, chosen_isa};
 pub use report::{LayerReport, Report};
 pub use session::{EngineError, Program, Session};
 pub use threads::Threads;

@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use edge_classify_kernels::{Activation, Isa, Window};
+use edge_classify_kernels::{Activation, Window};
 
 use super::executor::Packed;
-use super::net::{Kind, Net, Shape};
+use super::net::{Kind, Layer, Net, Shape};
+use super::{EngineError, chosen_isa};
 
 /// A network as this processor runs it.
 #[derive(Debug)]
@@ -37,41 +38,62 @@ pub struct LayerReport {
     pub place: Option<Range<usize>>,
 }
 
-impl Report {
-    pub fn new(net: &Net) -> Report {
-        let isa = Isa::best();
-        let packed = Packed::new(net, isa);
-        let places = packed.places();
-        let layers = net.layers().iter().enumerate().map(|(index, layer)| {
-            let (input, output) = (net.shape(layer.input), net.shape(layer.output));
-            let len = |shape: Shape| shape.pixels() * shape.channels;
-            let reads: usize = layer.reads().map(|span| len(net.shape(span))).sum();
-            let values = reads + len(output) + layer.kind.parameters();
-            let (gated, residual) = match &layer.kind {
-                Kind::Pointwise { gate, residual, .. } => (gate.is_some(), residual.is_some()),
-                Kind::Convolution { residual, .. } => (false, residual.is_some()),
-                _ => (false, false),
-            };
-            LayerReport {
-                name: layer.name.clone(),
-                kind: layer.kind.name(),
-                window: layer.kind.window(),
-                activation: layer.activation,
-                gated,
-                residual,
-                input,
-                output,
-                multiply_adds: layer.kind.multiply_adds(output.pixels()),
-                bytes: values * size_of::<f32>(),
-                place: places.get(&index).cloned(),
-            }
+impl LayerReport {
+    /// The kind of layer, with its window.
+    pub fn title(&self) -> String {
+        let window = self.window.map_or_else(String::new, |window| {
+            let (height, width) = (window.kernel_h, window.kernel_w);
+            format!(" {height}x{width} s{}", window.stride_h)
         });
+        format!("{}{window}", self.kind)
+    }
+
+    /// Every layer as it is before the network is packed: in no place.
+    pub fn all(net: &Net) -> Vec<LayerReport> {
+        let layers = net.layers().iter();
+        layers.map(|layer| LayerReport::new(net, layer)).collect()
+    }
+
+    fn new(net: &Net, layer: &Layer) -> LayerReport {
+        let (input, output) = (net.shape(layer.input), net.shape(layer.output));
+        let len = |shape: Shape| shape.pixels() * shape.channels;
+        let reads: usize = layer.reads().map(|span| len(net.shape(span))).sum();
+        let values = reads + len(output) + layer.kind.parameters();
+        let (gated, residual) = match &layer.kind {
+            Kind::Pointwise { gate, residual, .. } => (gate.is_some(), residual.is_some()),
+            Kind::Convolution { residual, .. } => (false, residual.is_some()),
+            _ => (false, false),
+        };
+        LayerReport {
+            name: layer.name.clone(),
+            kind: layer.kind.name(),
+            window: layer.kind.window(),
+            activation: layer.activation,
+            gated,
+            residual,
+            input,
+            output,
+            multiply_adds: layer.kind.multiply_adds(output.pixels()),
+            bytes: values * size_of::<f32>(),
+            place: None,
+        }
+    }
+}
+
+impl Report {
+    pub fn new(net: &Net) -> Result<Report, EngineError> {
+        let isa = chosen_isa()?;
+        let packed = Packed::new(net, isa);
+        let mut layers = LayerReport::all(net);
+        for (index, place) in packed.places() {
+            layers[index].place = Some(place);
+        }
         let parameters = net.layers().iter().map(|layer| layer.kind.parameters());
-        Report {
+        Ok(Report {
             isa: isa.name(),
-            layers: layers.collect(),
+            layers,
             parameters: parameters.sum(),
             arena: packed.arena_bytes(),
-        }
+        })
     }
 }

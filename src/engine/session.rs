@@ -1,15 +1,16 @@
 //! One loaded network and the state it needs to run.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use edge_classify_kernels::Isa;
 use thiserror::Error;
 use tract_core::prelude::TypedModel;
 
-use super::Threads;
 use super::executor::{Executor, Packed, Team};
 use super::graph::GraphRunner;
 use super::net::Net;
+use super::{Threads, chosen_isa};
 
 /// A network as it was compiled.
 pub enum Program {
@@ -47,13 +48,18 @@ pub enum EngineError {
 impl Session {
     /// Prepares a network for this processor.
     pub fn new(program: Program, threads: Threads) -> Result<Self, EngineError> {
+        Session::with_isa(program, chosen_isa()?, threads)
+    }
+
+    /// Prepares a network for one of this processor's instruction sets. What tract runs chooses for itself.
+    pub fn with_isa(program: Program, isa: Isa, threads: Threads) -> Result<Self, EngineError> {
         match program {
             Program::Net(net) => {
                 let shape = net.input();
                 if shape.channels != 3 {
                     return Err(EngineError::Prepare(format!("its input is {shape:?}")));
                 }
-                let packed = Arc::new(Packed::new(&net, Isa::best()));
+                let packed = Arc::new(Packed::new(&net, isa));
                 let team = Arc::new(Team::new(threads)?);
                 Ok(Session {
                     height: shape.height,
@@ -126,5 +132,25 @@ impl Session {
             Runner::Graph(graph) => graph.run(input, logits)?,
         }
         Ok(())
+    }
+
+    /// Runs the network and tells what each layer took, by its index; a layer that another computes on the way took
+    /// nothing. False, and nothing told, for a network that tract runs.
+    pub fn run_timed(
+        &mut self,
+        input: &[f32],
+        took: &mut (dyn FnMut(usize, Duration) + Send),
+    ) -> Result<bool, EngineError> {
+        let Runner::Net(executor) = &mut self.runner else {
+            return Ok(false);
+        };
+        if input.len() != 3 * self.height * self.width {
+            return Err(EngineError::InputLength {
+                expected: 3 * self.height * self.width,
+                found: input.len(),
+            });
+        }
+        executor.run_timed(input, took);
+        Ok(true)
     }
 }

@@ -3,12 +3,19 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use edge_classify_kernels::Isa;
 
 use super::Report;
+use crate::engine::{ISA_VARIABLE, chosen_isa};
 
-pub fn check(report: &mut Report) -> Result<()> {
+/// What the kernel says of each processor.
+pub fn info() -> String {
+    std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default()
+}
+
+pub(super) fn check(report: &mut Report) -> Result<()> {
     report.heading("processor")?;
-    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cpuinfo = info();
     for line in models(&cpuinfo) {
         report.fact(line)?;
     }
@@ -32,6 +39,15 @@ pub fn check(report: &mut Report) -> Result<()> {
     ))?;
     #[cfg(target_arch = "arm")]
     arm::advise(report, &cpuinfo)?;
+    let available: Vec<_> = Isa::available().iter().map(|isa| isa.name()).collect();
+    match chosen_isa() {
+        Ok(isa) => report.fact(format!(
+            "kernels: {}, of {}",
+            isa.name(),
+            available.join(", ")
+        )),
+        Err(error) => report.problem(error.to_string(), format!("unset {ISA_VARIABLE}")),
+    }?;
     match std::thread::available_parallelism() {
         Ok(cores) => report.fact(format!("cores usable: {cores}")),
         Err(error) => report.problem(
@@ -43,7 +59,7 @@ pub fn check(report: &mut Report) -> Result<()> {
 
 /// One line for each kind of core, with its count. x86 kernels name the model; ARM kernels give
 /// implementer and part numbers, which the device tree's board name complements.
-fn models(cpuinfo: &str) -> Vec<String> {
+pub fn models(cpuinfo: &str) -> Vec<String> {
     let mut kinds = BTreeMap::<String, usize>::new();
     for processor in cpuinfo.split("\n\n") {
         let field = |name: &str| {
@@ -89,7 +105,7 @@ fn models(cpuinfo: &str) -> Vec<String> {
 
 /// Whether each feature that matters to inference is there.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-fn features(_: &str) -> Vec<(&'static str, bool)> {
+pub fn features(_: &str) -> Vec<(&'static str, bool)> {
     macro_rules! detect {
         ($macro:ident: $($name:tt)*) => {
             vec![$(($name, std::arch::$macro!($name))),*]
@@ -102,10 +118,10 @@ fn features(_: &str) -> Vec<(&'static str, bool)> {
 }
 
 #[cfg(target_arch = "arm")]
-use arm::features;
+pub use arm::features;
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "arm")))]
-fn features(_: &str) -> Vec<(&'static str, bool)> {
+pub fn features(_: &str) -> Vec<(&'static str, bool)> {
     Vec::new()
 }
 

@@ -10,6 +10,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use edge_classify_kernels::Isa;
 
@@ -107,6 +108,28 @@ impl Executor {
     /// # Panics
     /// If `planes` is not as long as [`Packed::input_len`].
     pub fn run(&mut self, planes: &[f32]) -> &[f32] {
+        self.run_steps(planes, |step, run| run(step))
+    }
+
+    /// As [`Executor::run`], and tells the index of each layer that is computed and what it took.
+    pub fn run_timed(
+        &mut self,
+        planes: &[f32],
+        took: &mut (dyn FnMut(usize, Duration) + Send),
+    ) -> &[f32] {
+        self.run_steps(planes, |step, run| {
+            let start = Instant::now();
+            run(step);
+            took(step.layer, start.elapsed());
+        })
+    }
+
+    /// Calls `each` with every step and the way to run it.
+    fn run_steps(
+        &mut self,
+        planes: &[f32],
+        mut each: impl FnMut(&Step, &mut dyn FnMut(&Step)) + Send,
+    ) -> &[f32] {
         let packed = &*self.packed;
         assert_eq!(planes.len(), packed.input_len(), "the picture's length");
         let arena = &mut self.arena[self.start..][..packed.arena_len];
@@ -114,8 +137,10 @@ impl Executor {
         let (scratch, team) = (&mut self.scratch, &self.team);
         team.run(|| {
             for step in &packed.steps {
-                let parts = (step.cost / packed.grain).clamp(1, team.threads());
-                step.run(arena, scratch, parts);
+                each(step, &mut |step| {
+                    let parts = (step.cost / packed.grain).clamp(1, team.threads());
+                    step.run(arena, scratch, parts);
+                });
             }
         });
         let arena = &self.arena[self.start..][..packed.arena_len];

@@ -8,6 +8,7 @@ mod conv;
 mod depthwise;
 mod elementwise;
 mod excite;
+mod peak;
 mod pointwise;
 mod pool;
 mod rows;
@@ -22,6 +23,7 @@ pub use elementwise::{
     scale_shift_in_place,
 };
 pub use excite::{PackedExcite, excite};
+pub use peak::multiply_adds;
 pub use pointwise::{Epilogue, PackedMatrix, pointwise};
 pub use pool::{Pool, global_average, pool};
 pub use rows::{Rows, RowsMut};

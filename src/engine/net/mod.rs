@@ -7,6 +7,8 @@
 pub(super) mod interpreter;
 mod verify;
 
+use std::fmt;
+
 use edge_classify_kernels::{Activation, Pool, Window};
 
 pub use verify::NetError;
@@ -17,6 +19,12 @@ pub struct Shape {
     pub height: usize,
     pub width: usize,
     pub channels: usize,
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}x{}x{}", self.height, self.width, self.channels)
+    }
 }
 
 impl Shape {
