@@ -1,7 +1,7 @@
 //! Image classification on ARM boards: camera frames or pictures in, labels out.
 //!
 //! Layers go one way: [`cli`] → {[`validate`], [`daemon`], [`hub`], [`zoo`]} → {[`compile`], [`model`], [`camera`],
-//! [`sinks`]} → {[`engine`], [`preprocess`]}. `ARCHITECTURE.md` has the map and the rules.
+//! [`sinks`]} → [`plan`] → {[`engine`], [`preprocess`]}. `ARCHITECTURE.md` has the map and the rules.
 
 pub mod camera;
 pub mod cli;
@@ -12,6 +12,7 @@ pub mod hub;
 pub mod model;
 mod nearest;
 mod panics;
+pub mod plan;
 pub mod preprocess;
 pub mod sinks;
 mod text;

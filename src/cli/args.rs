@@ -66,6 +66,8 @@ pub enum Command {
     Infer(InferArgs),
     /// Print the layers that a model is run as
     Inspect(InspectArgs),
+    /// Write a model as a plan: one file that starts faster
+    Compile(CompileArgs),
     /// Measure how long an inference takes
     Bench(BenchArgs),
     /// List, describe, fetch and install models
@@ -179,6 +181,16 @@ impl From<Filter> for Interpolation {
 pub struct InspectArgs {
     /// Model by name or file
     pub model: String,
+}
+
+#[derive(Debug, Args)]
+pub struct CompileArgs {
+    /// Model by name or file
+    pub model: String,
+
+    /// The plan to write
+    #[arg(short, long, value_name = "FILE.plan")]
+    pub output: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -9,15 +9,20 @@ use super::table;
 use crate::compile;
 use crate::daemon;
 use crate::engine::{LayerReport, Report};
+use crate::plan::Plan;
 use crate::text::one_line;
 use edge_classify_kernels::Activation;
 
 pub fn inspect(args: &InspectArgs) -> Result<()> {
     let installed = super::find_model(&args.model)?;
-    let graph = daemon::load_graph(&installed)?;
     let mut out = io::stdout().lock();
+    if installed.is_plan() {
+        let net = Plan::open(&installed.file)?.net()?;
+        return print(&Report::new(net)?, &mut out).context("cannot print");
+    }
+    let graph = daemon::load_graph(&installed)?;
     match compile::lower(&graph) {
-        Ok(net) => print(&Report::new(&net)?, &mut out),
+        Ok(net) => print(&Report::new(net)?, &mut out),
         Err(reason) => writeln!(
             out,
             "{}: {} nodes, all run by tract, because of {reason}",

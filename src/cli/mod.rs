@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod compile;
 mod conversion;
 mod doctor;
 mod export;
@@ -47,6 +48,7 @@ pub fn main() -> ExitCode {
     start_log(cli.log.as_deref());
     let result = match cli.command {
         Some(Command::Infer(args)) => infer::infer(&args),
+        Some(Command::Compile(args)) => compile::compile(&args),
         Some(Command::Bench(args)) => bench::bench(&args, started),
         Some(Command::Inspect(args)) => inspect::inspect(&args),
         Some(Command::Models(args)) => models::models(&args),

@@ -6,8 +6,9 @@ use thiserror::Error;
 use tract_onnx::prelude::TypedModel;
 
 use crate::compile::{self, OnnxError};
-use crate::engine::{EngineError, Session, Threads};
+use crate::engine::{EngineError, Program, Session, Threads};
 use crate::model::{CardError, Installed, Labels, LabelsError, Scores};
+use crate::plan::{Plan, PlanError};
 use crate::preprocess::{Size, Spec, SpecError};
 
 /// A model in memory with all that belongs to it.
@@ -28,6 +29,8 @@ pub enum LoadError {
     },
     #[error(transparent)]
     Card(#[from] CardError),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
     #[error("{path}: {source}", path = path.display())]
     Onnx { path: PathBuf, source: OnnxError },
     #[error("{path}: {source}", path = path.display())]
@@ -57,9 +60,24 @@ pub fn load_graph(model: &Installed) -> Result<TypedModel, LoadError> {
     })
 }
 
+/// Reads the network, compiled already or not.
+pub fn load_program(model: &Installed) -> Result<Program, LoadError> {
+    if !model.is_plan() {
+        return Ok(compile::program(load_graph(model)?));
+    }
+    if let Some(card) = model.card.as_ref().filter(|card| card.sha256.is_some()) {
+        let bytes = std::fs::read(&model.file).map_err(|source| LoadError::Read {
+            path: model.file.clone(),
+            source,
+        })?;
+        card.verify(&model.file, &bytes)?;
+    }
+    Ok(Program::Net(Plan::open(&model.file)?.net()?))
+}
+
 /// Loads the network alone: without labels and preprocessing.
 pub fn load_session(model: &Installed, threads: Threads) -> Result<Session, LoadError> {
-    let program = compile::program(load_graph(model)?);
+    let program = load_program(model)?;
     Session::new(program, threads).map_err(|source| LoadError::Engine {
         path: model.file.clone(),
         source,
@@ -79,16 +97,16 @@ pub fn load(
     };
     let scores = model.card.as_ref().map(|card| card.scores);
     let classes = session.classes();
-    let labels = match labels.map(Path::to_owned).or_else(|| model.labels_file()) {
-        Some(file) => Labels::read(&file, classes)?,
-        None => Labels::numbered(classes),
+    let labels = match labels {
+        Some(file) => Some(Labels::read(file, classes)?),
+        None => model.labels(classes)?,
     };
     Ok(LoadedModel {
         name: model.name.clone(),
         session,
         spec,
         scores: scores.unwrap_or_default(),
-        labels,
+        labels: labels.unwrap_or_else(|| Labels::numbered(classes)),
     })
 }
 

@@ -81,18 +81,19 @@ impl LayerReport {
 }
 
 impl Report {
-    pub fn new(net: &Net) -> Result<Report, EngineError> {
+    pub fn new(net: Net) -> Result<Report, EngineError> {
         let isa = chosen_isa()?;
-        let packed = Packed::new(net, isa);
-        let mut layers = LayerReport::all(net);
+        let mut layers = LayerReport::all(&net);
+        let parameters = net.layers().iter().map(|layer| layer.kind.parameters());
+        let parameters = parameters.sum();
+        let packed = Packed::new(net, isa)?;
         for (index, place) in packed.places() {
             layers[index].place = Some(place);
         }
-        let parameters = net.layers().iter().map(|layer| layer.kind.parameters());
         Ok(Report {
             isa: isa.name(),
             layers,
-            parameters: parameters.sum(),
+            parameters,
             arena: packed.arena_bytes(),
         })
     }

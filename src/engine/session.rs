@@ -59,7 +59,7 @@ impl Session {
                 if shape.channels != 3 {
                     return Err(EngineError::Prepare(format!("its input is {shape:?}")));
                 }
-                let packed = Arc::new(Packed::new(&net, isa));
+                let packed = Arc::new(Packed::new(net, isa)?);
                 let team = Arc::new(Team::new(threads)?);
                 Ok(Session {
                     height: shape.height,

@@ -81,7 +81,12 @@ impl ModelCard {
             path: path.to_owned(),
             source,
         })?;
-        let card: ModelCard = toml::from_str(&text).map_err(|source| CardError::Parse {
+        ModelCard::parse(&text, path)
+    }
+
+    /// The same of a file's text.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, CardError> {
+        let card: ModelCard = toml::from_str(text).map_err(|source| CardError::Parse {
             path: path.to_owned(),
             source: Box::new(source),
         })?;

@@ -33,7 +33,12 @@ impl Labels {
             path: path.to_owned(),
             source,
         })?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        Labels::parse(&text, classes, path)
+    }
+
+    /// The same of a file's text.
+    pub fn parse(text: &str, classes: usize, path: &Path) -> Result<Self, LabelsError> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let labels: Vec<String> = text
             .trim_end()
             .lines()

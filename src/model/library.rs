@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::{CardError, ModelCard};
+use super::{CardError, Labels, LabelsError, ModelCard};
 use crate::nearest::nearest;
+use crate::plan::{self, Plan, PlanError};
 
 /// Extensions of model files that can be run.
-const MODEL_EXTENSIONS: [&str; 1] = ["onnx"];
+const MODEL_EXTENSIONS: [&str; 2] = [plan::EXTENSION, "onnx"];
 const CARD_EXTENSION: &str = "toml";
 
 /// The directories searched for models, in order.
@@ -29,11 +30,13 @@ pub struct Installed {
     pub card: Option<ModelCard>,
     /// Where the card is; what it names is relative to this.
     directory: PathBuf,
+    /// The text of the labels that a plan brings.
+    own_labels: Option<String>,
 }
 
 #[derive(Debug, Error)]
 pub enum FindError {
-    #[error("{path}: not a model file; expected .onnx, or the .toml card of one", path = path.display())]
+    #[error("{path}: not a model file; expected .plan, .onnx, or the .toml card of one", path = path.display())]
     NotAModel { path: PathBuf },
     #[error(
         "{card} describes {described}, not {file}; correct its field 'file', or rename it",
@@ -58,6 +61,8 @@ pub enum FindError {
     },
     #[error(transparent)]
     Card(#[from] CardError),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
 }
 
 fn describe_unknown(
@@ -191,9 +196,10 @@ fn names_in(directory: &Path) -> Vec<String> {
 fn find_in(directory: &Path, name: &str) -> Result<Option<Installed>, FindError> {
     // Built by hand because a dot in the name is not an extension.
     let with = |extension: &str| directory.join(format!("{name}.{extension}"));
-    std::iter::once(CARD_EXTENSION)
-        .chain(MODEL_EXTENSIONS)
+    // A plan was made of the others, to be taken in their place.
+    [plan::EXTENSION, CARD_EXTENSION, "onnx"]
         .map(with)
+        .into_iter()
         .find(|path| path.is_file())
         .map(|path| open(&path))
         .transpose()
@@ -215,7 +221,11 @@ fn open(path: &Path) -> Result<Installed, FindError> {
             file,
             card: Some(card),
             directory: path.with_file_name(""),
+            own_labels: None,
         });
+    }
+    if extension_is(path, plan::EXTENSION) {
+        return open_plan(path);
     }
     if !MODEL_EXTENSIONS.iter().any(|e| extension_is(path, e)) {
         return Err(FindError::NotAModel {
@@ -247,6 +257,38 @@ fn open(path: &Path) -> Result<Installed, FindError> {
         file: path.to_owned(),
         card,
         directory: path.with_file_name(""),
+        own_labels: None,
+    })
+}
+
+/// Opens a plan, which has its card and labels in itself.
+fn open_plan(path: &Path) -> Result<Installed, FindError> {
+    let inside = Plan::open(path)?.belongings();
+    let changed = |path: &Path| {
+        std::fs::metadata(path)
+            .and_then(|found| found.modified())
+            .ok()
+    };
+    let beside = path.with_extension(CARD_EXTENSION);
+    if changed(&beside) > changed(path) {
+        log::warn!(
+            "{} is newer than {}: if the model has changed, compile it again",
+            beside.display(),
+            path.display()
+        );
+    }
+    let card = inside.card.map(|card| ModelCard::parse(&card, path));
+    let card = card.transpose()?;
+    let stem = path.file_stem().unwrap_or_default();
+    Ok(Installed {
+        name: match &card {
+            Some(card) => card.name.clone(),
+            None => stem.to_string_lossy().into_owned(),
+        },
+        file: path.to_owned(),
+        card,
+        directory: path.with_file_name(""),
+        own_labels: inside.labels,
     })
 }
 
@@ -254,6 +296,23 @@ impl Installed {
     /// A card or a model file, wherever it is.
     pub fn open(path: &Path) -> Result<Self, FindError> {
         open(path)
+    }
+
+    /// Whether the file is a plan.
+    pub fn is_plan(&self) -> bool {
+        extension_is(&self.file, plan::EXTENSION)
+    }
+
+    /// The labels of its own, if it has any, for a network of so many classes.
+    pub fn labels(&self, classes: usize) -> Result<Option<Labels>, LabelsError> {
+        let own = self.own_labels.as_ref();
+        let own = own.map(|text| Labels::parse(text, classes, &self.file));
+        let file = || self.labels_file().map(|file| Labels::read(&file, classes));
+        own.or_else(file).transpose()
+    }
+
+    pub fn has_labels(&self) -> bool {
+        self.own_labels.is_some() || self.labels_file().is_some()
     }
 
     /// The labels file named by the card, as a path that can be opened.

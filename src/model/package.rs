@@ -195,7 +195,9 @@ fn text_file(directory: &Path, text: &str) -> io::Result<NewFile> {
 fn check_name<E>(name: &str) -> Result<(), PackageError<E>> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let lower = name.to_ascii_lowercase();
-    let extension = [".onnx", ".toml"].iter().any(|end| lower.ends_with(end));
+    let extension = [".onnx", ".plan", ".toml"]
+        .iter()
+        .any(|end| lower.ends_with(end));
     if name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.chars().all(allowed)
         && !extension

@@ -18,6 +18,7 @@ pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_edge-classify"));
     command
         .env_remove("EDGE_CLASSIFY_MODELS")
+        .env_remove("EDGE_CLASSIFY_ISA")
         .env_remove("RUST_LOG")
         .env_remove("XDG_DATA_HOME")
         .env("HOME", "/nonexistent");

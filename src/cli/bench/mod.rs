@@ -12,7 +12,6 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use super::args::BenchArgs;
-use crate::compile;
 use crate::daemon;
 use crate::engine::{LayerReport, Program, Session, chosen_isa};
 use machine::{Build, Processor};
@@ -67,7 +66,7 @@ const WARM_UP: usize = 3;
 pub fn bench(args: &BenchArgs, started: Instant) -> Result<()> {
     let installed = super::find_model(&args.model)?;
     let loading = Instant::now();
-    let program = compile::program(daemon::load_graph(&installed)?);
+    let program = daemon::load_program(&installed)?;
     let layers = match &program {
         Program::Net(net) => Some(LayerReport::all(net)),
         Program::Graph(_) => None,

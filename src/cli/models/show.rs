@@ -56,8 +56,11 @@ fn show_model(model: &Installed, rows: &mut Rows) -> Result<()> {
     };
     rows.row("description", &card.description)?;
     rows.row("sha256", card.sha256.as_deref().unwrap_or("not given"))?;
-    let labels = model.labels_file();
-    let labels = labels.map_or_else(|| "none".to_owned(), |path| path.display().to_string());
+    let labels = match model.labels_file() {
+        Some(path) => path.display().to_string(),
+        None if model.has_labels() => "in the plan".to_owned(),
+        None => "none".to_owned(),
+    };
     rows.row("labels", labels)?;
     rows.row("preprocessing", preprocessing(&card.preprocess))?;
     if let Some(weights) = &card.weights {

@@ -66,7 +66,7 @@ impl<'a> Candidate<'a> {
                 shard: args.shard,
                 complete: false,
             },
-            is_labelled: labels_file.is_some() || installed.labels_file().is_some(),
+            is_labelled: labels_file.is_some() || installed.has_labels(),
             installed,
             labels_file,
             labels,

@@ -178,8 +178,8 @@ impl Emitter {
                 gate,
                 residual,
             } => Kind::Pointwise {
-                weights,
-                bias,
+                weights: weights.into(),
+                bias: bias.into(),
                 gate: optional(gate, 1)?,
                 residual: optional(residual, 1 + usize::from(gate))?,
             },
@@ -189,8 +189,8 @@ impl Emitter {
                 window,
                 residual,
             } => Kind::Convolution {
-                weights,
-                bias,
+                weights: weights.into(),
+                bias: bias.into(),
                 window,
                 residual: optional(residual, 1)?,
             },
@@ -199,8 +199,8 @@ impl Emitter {
                 bias,
                 window,
             } => Kind::Depthwise {
-                weights,
-                bias,
+                weights: weights.into(),
+                bias: bias.into(),
                 window,
             },
             Op::Pool { pool, window } => Kind::Pool { pool, window },
@@ -212,11 +212,11 @@ impl Emitter {
                 excite,
                 excite_bias,
             } => Kind::Excite {
-                squeeze,
-                squeeze_bias,
+                squeeze: squeeze.into(),
+                squeeze_bias: squeeze_bias.into(),
                 squeeze_activation,
-                excite,
-                excite_bias,
+                excite: excite.into(),
+                excite_bias: excite_bias.into(),
             },
             Op::Multiply => {
                 let gate = input(1)?;
@@ -226,7 +226,10 @@ impl Emitter {
                 Kind::Multiply { gate }
             }
             Op::Add => Kind::Add { other: input(1)? },
-            Op::Affine { scale, shift } => Kind::Affine { scale, shift },
+            Op::Affine { scale, shift } => Kind::Affine {
+                scale: scale.into(),
+                shift: shift.into(),
+            },
             Op::Activate => Kind::Activate,
             Op::Input | Op::Slice { .. } | Op::Concat | Op::Gone => {
                 return Err(refuse("is no layer"));

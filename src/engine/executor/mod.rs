@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use edge_classify_kernels::Isa;
 
+use super::EngineError;
 use super::net::Net;
 use arena::Place;
 use step::Step;
@@ -40,7 +41,9 @@ pub struct Packed {
 const GRAIN: usize = 200_000;
 
 impl Packed {
-    pub fn new(net: &Net, isa: Isa) -> Packed {
+    /// # Errors
+    /// If weights that are stored elsewhere cannot be read.
+    pub fn new(net: Net, isa: Isa) -> Result<Packed, EngineError> {
         pack::pack(net, isa)
     }
 

@@ -5,59 +5,64 @@ use edge_classify_kernels::{Isa, PackedConv, PackedDepthwise, PackedExcite, Pack
 use super::arena::Arena;
 use super::step::{Means, Run, Step};
 use super::{GRAIN, Packed};
+use crate::engine::EngineError;
 use crate::engine::net::{Kind, Layer, Net, Span};
 
-pub(super) fn pack(net: &Net, isa: Isa) -> Packed {
-    let means = means_of_depthwise(net);
-    let mut planned = Vec::new();
-    let mut spans = Vec::new();
-    for (index, layer) in net.layers().iter().enumerate() {
-        if matches!(layer.kind, Kind::Mean) && means.iter().any(|mean| mean.layer == index) {
-            continue;
-        }
-        let mean = means.iter().find(|mean| mean.depthwise == index);
+/// Of each layer, the weights are gone as soon as they are packed.
+pub(super) fn pack(net: Net, isa: Isa) -> Result<Packed, EngineError> {
+    let means = means_of_depthwise(&net);
+    let is_mean = |index: usize| means.iter().any(|mean| mean.layer == index);
+    let with_depthwise = |index: usize| means.iter().find(|mean| mean.depthwise == index);
+    let layers = || {
+        net.layers()
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| !is_mean(*index))
+    };
+    let spans = layers().map(|(index, layer)| {
         let touched = layer.reads().chain([layer.output]);
-        spans.push(
-            touched
-                .chain(mean.map(|mean| mean.output))
-                .collect::<Vec<_>>(),
-        );
-        planned.push((index, layer, mean));
-    }
-    let arena = Arena::plan(net, &spans);
-    let mut scratch_len = 0;
-    let steps = planned
-        .into_iter()
-        .map(|(index, layer, mean)| {
-            let run = run(net, layer, mean, isa, &arena);
-            let output = arena.place(layer.output);
-            let input = arena.place(layer.input);
-            scratch_len = scratch_len.max(run.scratch_len(output.pixels));
-            Step {
-                layer: index,
-                cost: run.cost(input, output),
-                input,
-                output,
-                activation: layer.activation,
-                run,
-            }
-        })
-        .collect();
+        let mean = with_depthwise(index).map(|mean| mean.output);
+        touched.chain(mean).collect::<Vec<_>>()
+    });
+    let arena = Arena::plan(&net, &spans.collect::<Vec<_>>());
     let input = net.input();
     let whole = Span {
         value: net.input_value(),
         first: 0,
         channels: input.channels,
     };
-    Packed {
+    let (whole, result) = (arena.place(whole), arena.place(net.output()));
+    let mut scratch_len = 0;
+    let mut steps = Vec::new();
+    let mut buffer = Vec::new();
+    for (index, layer) in net.into_layers().into_iter().enumerate() {
+        if is_mean(index) {
+            continue;
+        }
+        let (input, output) = (arena.place(layer.input), arena.place(layer.output));
+        let activation = layer.activation;
+        let name = layer.name.clone();
+        let run = run(layer, with_depthwise(index), isa, &arena, &mut buffer)
+            .map_err(|problem| EngineError::Prepare(format!("layer '{name}': {problem}")))?;
+        scratch_len = scratch_len.max(run.scratch_len(output.pixels));
+        steps.push(Step {
+            layer: index,
+            cost: run.cost(input, output),
+            input,
+            output,
+            activation,
+            run,
+        });
+    }
+    Ok(Packed {
         steps,
-        input: arena.place(whole),
-        output: arena.place(net.output()),
+        input: whole,
+        output: result,
         size: [input.height, input.width, input.channels],
         arena_len: arena.len(),
         scratch_len,
         grain: GRAIN,
-    }
+    })
 }
 
 /// Part of a mean that a depthwise convolution computes with its output.
@@ -108,18 +113,26 @@ fn means_of_depthwise(net: &Net) -> Vec<Mean> {
     found
 }
 
-fn run(net: &Net, layer: &Layer, mean: Option<&Mean>, isa: Isa, arena: &Arena) -> Run {
+/// `buffer` is for weights that are read from elsewhere.
+fn run(
+    layer: Layer,
+    mean: Option<&Mean>,
+    isa: Isa,
+    arena: &Arena,
+    buffer: &mut Vec<f32>,
+) -> Result<Run, String> {
     let place = |span: Span| arena.place(span);
     let inputs = layer.input.channels;
-    match &layer.kind {
+    let outputs = layer.output.channels;
+    Ok(match layer.kind {
         Kind::Pointwise {
             weights,
             bias,
             gate,
             residual,
         } => Run::Pointwise {
-            w: PackedMatrix::new(isa, weights, layer.output.channels, inputs),
-            bias: bias.clone(),
+            w: PackedMatrix::new(isa, weights.read(buffer)?, outputs, inputs),
+            bias: bias.to_vec()?,
             gate: gate.map(place),
             residual: residual.map(place),
         },
@@ -131,14 +144,14 @@ fn run(net: &Net, layer: &Layer, mean: Option<&Mean>, isa: Isa, arena: &Arena) -
         } => Run::Convolution {
             w: PackedConv::new(
                 isa,
-                weights,
-                layer.output.channels,
+                weights.read(buffer)?,
+                outputs,
                 inputs,
                 window.kernel_h,
                 window.kernel_w,
             ),
-            bias: bias.clone(),
-            window: *window,
+            bias: bias.to_vec()?,
+            window,
             residual: residual.map(place),
         },
         Kind::Depthwise {
@@ -148,23 +161,19 @@ fn run(net: &Net, layer: &Layer, mean: Option<&Mean>, isa: Isa, arena: &Arena) -
         } => Run::Depthwise {
             w: PackedDepthwise::new(
                 isa,
-                weights,
-                Some(bias),
+                weights.read(buffer)?,
+                Some(&bias.to_vec()?),
                 inputs,
                 window.kernel_h,
                 window.kernel_w,
             ),
-            window: *window,
+            window,
             means: mean.map(|mean| Means {
                 place: place(mean.output),
-                scale: 1.0 / net.shape(layer.output).pixels() as f32,
+                scale: 1.0 / place(layer.output).pixels as f32,
             }),
         },
-        Kind::Pool { pool, window } => Run::Pool {
-            isa,
-            pool: *pool,
-            window: *window,
-        },
+        Kind::Pool { pool, window } => Run::Pool { isa, pool, window },
         Kind::Mean => Run::Mean { isa },
         Kind::Excite {
             squeeze,
@@ -173,22 +182,28 @@ fn run(net: &Net, layer: &Layer, mean: Option<&Mean>, isa: Isa, arena: &Arena) -
             excite,
             excite_bias,
         } => Run::Excite {
-            w: PackedExcite::new(isa, squeeze, squeeze_bias, excite, excite_bias),
-            squeeze_activation: *squeeze_activation,
+            w: PackedExcite::new(
+                isa,
+                &squeeze.to_vec()?,
+                &squeeze_bias.to_vec()?,
+                excite.read(buffer)?,
+                &excite_bias.to_vec()?,
+            ),
+            squeeze_activation,
         },
         Kind::Multiply { gate } => Run::Multiply {
             isa,
-            gate: place(*gate),
+            gate: place(gate),
         },
         Kind::Add { other } => Run::Add {
             isa,
-            other: place(*other),
+            other: place(other),
         },
         Kind::Affine { scale, shift } => Run::Affine {
             isa,
-            scale: scale.clone(),
-            shift: shift.clone(),
+            scale: scale.to_vec()?,
+            shift: shift.to_vec()?,
         },
         Kind::Activate => Run::Activate { isa },
-    }
+    })
 }

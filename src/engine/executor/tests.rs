@@ -126,8 +126,8 @@ impl Maker {
                     let residual = self.value(like(channels));
                     self.fill(residual, input);
                     let kind = Kind::Pointwise {
-                        weights: self.floats(channels * part.channels, 0.3),
-                        bias: self.floats(channels, 1.0),
+                        weights: self.floats(channels * part.channels, 0.3).into(),
+                        bias: self.floats(channels, 1.0).into(),
                         gate: Some(gate).filter(|_| first == 0),
                         residual: Some(residual).filter(|_| first != 0),
                     };
@@ -149,8 +149,8 @@ impl Maker {
                 });
                 let taps = window.kernel_h * window.kernel_w * shape.channels;
                 let kind = Kind::Convolution {
-                    weights: self.floats(channels * taps, 0.1),
-                    bias: self.floats(channels, 1.0),
+                    weights: self.floats(channels * taps, 0.1).into(),
+                    bias: self.floats(channels, 1.0).into(),
                     window,
                     residual: None,
                 };
@@ -166,8 +166,8 @@ impl Maker {
                 });
                 let taps = window.kernel_h * window.kernel_w;
                 let kind = Kind::Depthwise {
-                    weights: self.floats(part.channels * taps, 0.3),
-                    bias: self.floats(part.channels, 1.0),
+                    weights: self.floats(part.channels * taps, 0.3).into(),
+                    bias: self.floats(part.channels, 1.0).into(),
                     window,
                 };
                 self.layer(kind, part, output, activation);
@@ -180,11 +180,11 @@ impl Maker {
                 self.layer(Kind::Mean, output, mean, none);
                 let hidden = 1 + self.below(9);
                 let kind = Kind::Excite {
-                    squeeze: self.floats(hidden * part.channels, 0.3),
-                    squeeze_bias: self.floats(hidden, 1.0),
+                    squeeze: self.floats(hidden * part.channels, 0.3).into(),
+                    squeeze_bias: self.floats(hidden, 1.0).into(),
                     squeeze_activation: self.activation(),
-                    excite: self.floats(hidden * part.channels, 0.3),
-                    excite_bias: self.floats(part.channels, 1.0),
+                    excite: self.floats(hidden * part.channels, 0.3).into(),
+                    excite_bias: self.floats(part.channels, 1.0).into(),
                 };
                 let excited = self.value(self.values[mean.value]);
                 self.layer(kind, mean, excited, Activation::Sigmoid);
@@ -223,8 +223,8 @@ impl Maker {
             7 => {
                 let output = self.value(like(part.channels));
                 let kind = Kind::Affine {
-                    scale: self.floats(part.channels, 1.0),
-                    shift: self.floats(part.channels, 1.0),
+                    scale: self.floats(part.channels, 1.0).into(),
+                    shift: self.floats(part.channels, 1.0).into(),
                 };
                 self.layer(kind, part, output, activation);
                 output
@@ -271,8 +271,8 @@ impl Maker {
     /// Computes `to` of `from`, which has as many pixels.
     fn fill(&mut self, to: Span, from: Span) {
         let kind = Kind::Pointwise {
-            weights: self.floats(to.channels * from.channels, 0.3),
-            bias: self.floats(to.channels, 1.0),
+            weights: self.floats(to.channels * from.channels, 0.3).into(),
+            bias: self.floats(to.channels, 1.0).into(),
             gate: None,
             residual: None,
         };
@@ -324,7 +324,7 @@ proptest! {
         let scale = expected.iter().fold(1.0f32, |max, v| max.max(v.abs()));
         for isa in Isa::available() {
             let team = |threads| Arc::new(Team::new(Threads::new(threads).unwrap()).unwrap());
-            let mut packed = Packed::new(&net, isa);
+            let mut packed = Packed::new(net.clone(), isa).unwrap();
             packed.grain = 1;
             let packed = Arc::new(packed);
             let mut executor = Executor::new(packed.clone(), team(1));
@@ -397,5 +397,8 @@ fn memory_is_used_again() {
     let mean = maker.value(vector);
     maker.layer(Kind::Mean, span, mean, Activation::Identity);
     let net = Net::new(maker.values, maker.layers, 0, mean).unwrap();
-    assert_eq!(Packed::new(&net, Isa::available()[0]).arena_len, 2 * 256);
+    assert_eq!(
+        Packed::new(net, Isa::available()[0]).unwrap().arena_len,
+        2 * 256
+    );
 }

@@ -85,11 +85,15 @@ impl PackedMatrix {
         }
         let mut lines = vec![Line([0.0; 16]); len / 16];
         for panel in &panels {
-            for column in 0..panel.columns {
-                let row = &weights[(panel.first + column) * k..][..k];
-                for (i, weight) in row.iter().enumerate() {
-                    let at = panel.offset + i * panel.width + column;
-                    lines[at / 16].0[at % 16] = *weight;
+            let packed = &mut values_mut(&mut lines)[panel.offset..][..k * panel.width];
+            let rows = &weights[panel.first * k..][..panel.columns * k];
+            // So many values of each row that what is written stays in the first cache.
+            for (block, packed) in packed.chunks_mut(STRETCH * panel.width).enumerate() {
+                for (column, row) in rows.chunks_exact(k).enumerate() {
+                    let steps = packed.chunks_exact_mut(panel.width);
+                    for (step, weight) in steps.zip(&row[block * STRETCH..]) {
+                        step[column] = *weight;
+                    }
                 }
             }
         }
@@ -145,6 +149,14 @@ impl PackedMatrix {
         };
         &all[panel.offset..][..self.k * panel.width]
     }
+}
+
+/// A cache line of a row of weights.
+const STRETCH: usize = 16;
+
+fn values_mut(lines: &mut [Line]) -> &mut [f32] {
+    // SAFETY: the lines hold 16 values each, without padding.
+    unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast::<f32>(), lines.len() * 16) }
 }
 
 /// The width of the first of the panels that cover `left` columns with the fewest of padding.

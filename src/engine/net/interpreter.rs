@@ -2,7 +2,7 @@
 
 use edge_classify_kernels::{Pool, Window};
 
-use super::{Kind, Layer, Net, Shape, Span};
+use super::{Kind, Layer, Net, Shape, Span, Weights};
 
 /// Runs the network on an NHWC picture; returns every value.
 pub fn interpret(net: &Net, input: &[f32]) -> Vec<Vec<f32>> {
@@ -60,7 +60,8 @@ fn value_at(net: &Net, values: &[Vec<f32>], layer: &Layer, y: usize, x: usize, c
         width,
         channels,
     } = net.shape(input);
-    let weight = |weights: &[f32], at: usize| f64::from(weights[at]);
+    let weight =
+        |weights: &Weights, at: usize| f64::from(weights.read(&mut Vec::new()).unwrap()[at]);
     let result = match &layer.kind {
         Kind::Pointwise {
             weights,

@@ -6,12 +6,14 @@
 #[cfg(test)]
 pub(super) mod interpreter;
 mod verify;
+mod weights;
 
 use std::fmt;
 
 use edge_classify_kernels::{Activation, Pool, Window};
 
 pub use verify::NetError;
+pub use weights::{Store, Weights};
 
 /// Height and width in pixels, and channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +56,8 @@ impl Span {
 pub enum Kind {
     /// 1 x 1 convolution, or a linear layer: outputs x inputs weights and a bias for each output.
     Pointwise {
-        weights: Vec<f32>,
-        bias: Vec<f32>,
+        weights: Weights,
+        bias: Weights,
         /// Factors of the input's channels: squeeze-and-excitation. Of 1 x 1 pixel.
         gate: Option<Span>,
         /// Added to the output before the activation.
@@ -63,15 +65,15 @@ pub enum Kind {
     },
     /// Dense convolution: outputs x inputs x kernel height x kernel width weights. Reads whole values only.
     Convolution {
-        weights: Vec<f32>,
-        bias: Vec<f32>,
+        weights: Weights,
+        bias: Weights,
         window: Window,
         residual: Option<Span>,
     },
     /// Channels x kernel height x kernel width weights.
     Depthwise {
-        weights: Vec<f32>,
-        bias: Vec<f32>,
+        weights: Weights,
+        bias: Weights,
         window: Window,
     },
     /// Has no activation.
@@ -84,11 +86,11 @@ pub enum Kind {
     /// The two layers of squeeze-and-excitation after its mean: hidden x channels weights with an activation of their
     /// own, then channels x hidden.
     Excite {
-        squeeze: Vec<f32>,
-        squeeze_bias: Vec<f32>,
+        squeeze: Weights,
+        squeeze_bias: Weights,
         squeeze_activation: Activation,
-        excite: Vec<f32>,
-        excite_bias: Vec<f32>,
+        excite: Weights,
+        excite_bias: Weights,
     },
     /// By a factor for each channel, of 1 x 1 pixel.
     Multiply {
@@ -99,8 +101,8 @@ pub enum Kind {
     },
     /// `x * scale + shift` for each channel.
     Affine {
-        scale: Vec<f32>,
-        shift: Vec<f32>,
+        scale: Weights,
+        shift: Weights,
     },
     /// Nothing but its activation; without one, a copy.
     Activate,
@@ -225,6 +227,11 @@ impl Net {
 
     pub fn layers(&self) -> &[Layer] {
         &self.layers
+    }
+
+    /// The layers themselves, for whoever needs nothing else any more.
+    pub fn into_layers(self) -> Vec<Layer> {
+        self.layers
     }
 
     /// The picture.

@@ -3,7 +3,7 @@
 use edge_classify_kernels::{Activation, Window};
 use thiserror::Error;
 
-use super::{Kind, Layer, Net, Shape, Span};
+use super::{Kind, Layer, Net, Shape, Span, Weights};
 
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("layer '{layer}': {what}")]
@@ -89,7 +89,7 @@ fn shapes(net: &Net, layer: &Layer) -> Result<(), &'static str> {
     let like_output = |span: &Option<Span>| span.is_none_or(|span| net.shape(span) == output);
     let same_pixels = (input.height, input.width) == (output.height, output.width);
     let len = |sizes: &[usize]| sizes.iter().try_fold(1usize, |len, n| len.checked_mul(*n));
-    let fits = |held: &[f32], sizes: &[usize]| len(sizes) == Some(held.len());
+    let fits = |held: &Weights, sizes: &[usize]| len(sizes) == Some(held.len());
     let slides = |window: &Window| slides(window, input, output);
     let (good, what) = match &layer.kind {
         Kind::Pointwise {

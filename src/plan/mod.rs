@@ -1,0 +1,59 @@
+//! The plan: a compiled network in one file, with all that belongs to it.
+//!
+//! A safetensors file. Its metadata has one entry, JSON: the version of the form, the layers, the model's card (TOML)
+//! and its labels. Each tensor, and that entry, comes with the XXH3 of its bytes, so that a file that was damaged is
+//! noticed before anything is computed with it. Loading reads one tensor at a time.
+
+mod read;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+pub use read::Plan;
+pub use write::write;
+
+/// The extension of plans.
+pub const EXTENSION: &str = "plan";
+
+/// What belongs to a network besides its layers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Belongings {
+    /// The model's card, in TOML.
+    pub card: Option<String>,
+    /// One a line.
+    pub labels: Option<String>,
+}
+
+#[derive(Debug, Error)]
+pub enum PlanError {
+    #[error("{path}: {source}", path = path.display())]
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{path}: not a plan; make one with 'edge-classify compile'", path = path.display())]
+    NotAPlan { path: PathBuf },
+    #[error(
+        "{path}: a plan of version {found}; this program reads version {VERSION}: compile the model again with it",
+        path = path.display()
+    )]
+    Version { path: PathBuf, found: u64 },
+    #[error("{path}: damaged: {problem}; compile or copy it again", path = path.display())]
+    Damaged { path: PathBuf, problem: String },
+}
+
+/// Of the form that is written here.
+pub const VERSION: u64 = 1;
+
+/// The entry of the metadata.
+const ENTRY: &str = "edge-classify";
+
+/// Checksum as it is written.
+fn checksum(bytes: &[u8]) -> String {
+    format!("{:016x}", xxhash_rust::xxh3::xxh3_64(bytes))
+}

@@ -1,0 +1,205 @@
+//! From a file to a network.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use safetensors::Dtype;
+use safetensors::tensor::Metadata;
+
+use super::schema::{Contents, Envelope};
+use super::write::name;
+use super::{Belongings, ENTRY, PlanError, VERSION, checksum};
+use crate::engine::net::{Net, Store, Weights};
+
+/// A plan of which all but the weights has been read.
+pub struct Plan {
+    contents: Contents,
+    tensors: Arc<Tensors>,
+}
+
+/// The weights, still in the file.
+struct Tensors {
+    path: PathBuf,
+    file: File,
+    places: Vec<Place>,
+}
+
+struct Place {
+    offset: u64,
+    /// In bytes.
+    len: usize,
+    checksum: String,
+}
+
+/// The length of the header, before it.
+const HEADER_LEN: u64 = size_of::<u64>() as u64;
+
+/// Longest header that safetensors allows.
+const MAX_HEADER: u64 = 100_000_000;
+
+impl Plan {
+    /// Reads what the plan says of itself; the weights are read as they are needed, from the file that was opened.
+    pub fn open(path: &Path) -> Result<Plan, PlanError> {
+        let read = |source| PlanError::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let damaged = |problem: String| PlanError::Damaged {
+            path: path.to_owned(),
+            problem,
+        };
+        // Of what is no regular file, opening some waits for ever.
+        let len = std::fs::metadata(path).map_err(read)?;
+        if !len.is_file() {
+            return Err(PlanError::NotAPlan {
+                path: path.to_owned(),
+            });
+        }
+        let mut file = File::open(path).map_err(read)?;
+        let header = match header(&mut file, len.len()).map_err(read)? {
+            Header::Whole(header) => header,
+            Header::Short { announced, rest } => {
+                return Err(damaged(format!(
+                    "its header should have {announced} bytes, and {rest} follow"
+                )));
+            }
+            Header::Foreign => {
+                return Err(PlanError::NotAPlan {
+                    path: path.to_owned(),
+                });
+            }
+        };
+        let start = HEADER_LEN + header.len() as u64;
+        let metadata: Metadata =
+            serde_json::from_slice(&header).map_err(|e| damaged(e.to_string()))?;
+        let entries = metadata.metadata().as_ref();
+        let Some(entry) = entries.and_then(|entries| entries.get(ENTRY)) else {
+            return Err(PlanError::NotAPlan {
+                path: path.to_owned(),
+            });
+        };
+        let envelope: Envelope = serde_json::from_str(entry).map_err(|e| damaged(e.to_string()))?;
+        if envelope.version != VERSION {
+            return Err(PlanError::Version {
+                path: path.to_owned(),
+                found: envelope.version,
+            });
+        }
+        if envelope.checksum != checksum(envelope.contents.as_bytes()) {
+            return Err(damaged("the checksum of its header differs".to_owned()));
+        }
+        let data = metadata.data_len() as u64;
+        if start + data != len.len() {
+            return Err(damaged(format!(
+                "it should have {} bytes, and has {}",
+                start + data,
+                len.len()
+            )));
+        }
+        let mut contents: Contents =
+            serde_json::from_str(&envelope.contents).map_err(|e| damaged(e.to_string()))?;
+        let checksums = std::mem::take(&mut contents.checksums);
+        let place = |(index, checksum)| {
+            let info = metadata.info(&name(index));
+            let info = info.filter(|info| info.dtype == Dtype::F32 && info.shape.len() == 1);
+            let (begin, end) = info
+                .ok_or_else(|| damaged(format!("it lacks tensor {index}")))?
+                .data_offsets;
+            Ok(Place {
+                offset: start + begin as u64,
+                len: end - begin,
+                checksum,
+            })
+        };
+        let places = checksums.into_iter().enumerate().map(place);
+        Ok(Plan {
+            contents,
+            tensors: Arc::new(Tensors {
+                path: path.to_owned(),
+                file,
+                places: places.collect::<Result<_, PlanError>>()?,
+            }),
+        })
+    }
+
+    /// Takes what belongs to the network out of the plan.
+    pub fn belongings(&mut self) -> Belongings {
+        Belongings {
+            card: self.contents.card.take(),
+            labels: self.contents.labels.take(),
+        }
+    }
+
+    /// The network, whose weights stay in the file until they are packed.
+    pub fn net(self) -> Result<Net, PlanError> {
+        let tensors = self.tensors;
+        let damaged = |problem| PlanError::Damaged {
+            path: tensors.path.clone(),
+            problem,
+        };
+        let weights = |index: usize| {
+            let len = tensors.places.get(index)?.len / size_of::<f32>();
+            Some(Weights::stored(tensors.clone(), index, len))
+        };
+        let net = self.contents.network.net(weights).map_err(damaged)?;
+        net.map_err(|e| damaged(e.to_string()))
+    }
+}
+
+enum Header {
+    Whole(Vec<u8>),
+    Short {
+        announced: u64,
+        rest: u64,
+    },
+    /// Of another kind of file.
+    Foreign,
+}
+
+fn header(file: &mut File, len: u64) -> io::Result<Header> {
+    let Some(rest) = len.checked_sub(HEADER_LEN) else {
+        return Ok(Header::Foreign);
+    };
+    let mut announced = [0; HEADER_LEN as usize];
+    file.read_exact(&mut announced)?;
+    let announced = u64::from_le_bytes(announced);
+    if announced > MAX_HEADER {
+        return Ok(Header::Foreign);
+    }
+    if announced > rest {
+        return Ok(Header::Short { announced, rest });
+    }
+    let mut header = vec![0; announced as usize];
+    file.read_exact(&mut header)?;
+    Ok(Header::Whole(header))
+}
+
+impl Store for Tensors {
+    fn read(&self, index: usize, into: &mut Vec<f32>) -> Result<(), String> {
+        let Place {
+            offset,
+            len,
+            checksum: expected,
+        } = &self.places[index];
+        into.resize(len / size_of::<f32>(), 0.0);
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(into);
+        let failed = |what: String| format!("{}: {what}", self.path.display());
+        self.file
+            .read_exact_at(bytes, *offset)
+            .map_err(|e| failed(e.to_string()))?;
+        if checksum(bytes) != *expected {
+            return Err(failed(format!(
+                "damaged: the checksum of tensor {index} differs; compile or copy it again"
+            )));
+        }
+        if cfg!(target_endian = "big") {
+            for value in into {
+                *value = f32::from_bits(value.to_bits().swap_bytes());
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,365 @@
+//! What the metadata of a plan says, and how it becomes a network.
+//!
+//! Written apart from the engine's own types, so that these can change and old plans stay readable.
+
+use edge_classify_kernels::{Activation, Pool, Window};
+use serde::{Deserialize, Serialize};
+
+use crate::engine::net::{Kind, Layer, Net, NetError, Shape, Span, Weights};
+
+/// What every version says of itself.
+#[derive(Debug, Deserialize)]
+pub struct Envelope {
+    pub version: u64,
+    /// Of `contents`.
+    pub checksum: String,
+    /// JSON.
+    pub contents: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contents {
+    pub card: Option<String>,
+    pub labels: Option<String>,
+    pub network: Network,
+    /// Of each tensor's bytes, in the order of their names.
+    pub checksums: Vec<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// Height, width, channels.
+    values: Vec<[usize; 3]>,
+    input: usize,
+    output: SpanForm,
+    layers: Vec<LayerForm>,
+}
+
+/// Value, first channel, channels.
+type SpanForm = [usize; 3];
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LayerForm {
+    name: String,
+    kind: KindForm,
+    #[serde(with = "ActivationForm")]
+    activation: Activation,
+    input: SpanForm,
+    output: SpanForm,
+}
+
+/// Weights are named by the index of their tensor.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+enum KindForm {
+    Pointwise {
+        weights: usize,
+        bias: usize,
+        gate: Option<SpanForm>,
+        residual: Option<SpanForm>,
+    },
+    Convolution {
+        weights: usize,
+        bias: usize,
+        #[serde(with = "WindowForm")]
+        window: Window,
+        residual: Option<SpanForm>,
+    },
+    Depthwise {
+        weights: usize,
+        bias: usize,
+        #[serde(with = "WindowForm")]
+        window: Window,
+    },
+    Pool {
+        #[serde(with = "PoolForm")]
+        pool: Pool,
+        #[serde(with = "WindowForm")]
+        window: Window,
+    },
+    Mean,
+    Excite {
+        squeeze: usize,
+        squeeze_bias: usize,
+        #[serde(with = "ActivationForm")]
+        squeeze_activation: Activation,
+        excite: usize,
+        excite_bias: usize,
+    },
+    Multiply {
+        gate: SpanForm,
+    },
+    Add {
+        other: SpanForm,
+    },
+    Affine {
+        scale: usize,
+        shift: usize,
+    },
+    Activate,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Activation", rename_all = "lowercase", deny_unknown_fields)]
+enum ActivationForm {
+    Identity,
+    Clamp {
+        #[serde(with = "bound")]
+        low: f32,
+        #[serde(with = "bound")]
+        high: f32,
+    },
+    HardSwish,
+    HardSigmoid {
+        alpha: f32,
+        beta: f32,
+    },
+    Sigmoid,
+    Swish,
+}
+
+/// JSON has no infinity: the word stands for it.
+mod bound {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Bound {
+        Number(f32),
+        Word(String),
+    }
+
+    pub fn serialize<S: Serializer>(bound: &f32, to: S) -> Result<S::Ok, S::Error> {
+        match bound.is_finite() {
+            true => to.serialize_f32(*bound),
+            false => to.collect_str(bound),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f32, D::Error> {
+        match Bound::deserialize(from)? {
+            Bound::Number(bound) => Ok(bound),
+            Bound::Word(word) => word.parse().map_err(D::Error::custom),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Pool", rename_all = "lowercase", deny_unknown_fields)]
+enum PoolForm {
+    Max,
+    Average { count_padding: bool },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Window", deny_unknown_fields)]
+struct WindowForm {
+    height: usize,
+    width: usize,
+    kernel_h: usize,
+    kernel_w: usize,
+    stride_h: usize,
+    stride_w: usize,
+    dilation_h: usize,
+    dilation_w: usize,
+    pad_top: usize,
+    pad_left: usize,
+    out_height: usize,
+    out_width: usize,
+}
+
+fn form(span: Span) -> SpanForm {
+    [span.value, span.first, span.channels]
+}
+
+fn span([value, first, channels]: SpanForm) -> Span {
+    Span {
+        value,
+        first,
+        channels,
+    }
+}
+
+impl Network {
+    /// `tensor` takes weights in, and says which tensor they are.
+    pub fn of<'a, E>(
+        net: &'a Net,
+        mut tensor: impl FnMut(&'a Weights) -> Result<usize, E>,
+    ) -> Result<Network, E> {
+        let layers = net.layers().iter().map(|layer| {
+            Ok(LayerForm {
+                name: layer.name.clone(),
+                kind: KindForm::of(&layer.kind, &mut tensor)?,
+                activation: layer.activation,
+                input: form(layer.input),
+                output: form(layer.output),
+            })
+        });
+        let shape = |shape: &Shape| [shape.height, shape.width, shape.channels];
+        Ok(Network {
+            values: net.values().iter().map(shape).collect(),
+            input: net.input_value(),
+            output: form(net.output()),
+            layers: layers.collect::<Result<_, E>>()?,
+        })
+    }
+
+    /// `tensor` has the weights, if there is such a tensor.
+    pub fn net(
+        self,
+        tensor: impl Fn(usize) -> Option<Weights>,
+    ) -> Result<Result<Net, NetError>, String> {
+        let tensor = |index| {
+            tensor(index)
+                .ok_or_else(|| format!("its layers name tensor {index}, which is not there"))
+        };
+        let shape = |[height, width, channels]: [usize; 3]| Shape {
+            height,
+            width,
+            channels,
+        };
+        let layer = |layer: LayerForm| -> Result<Layer, String> {
+            Ok(Layer {
+                kind: layer.kind.kind(&tensor)?,
+                name: layer.name,
+                activation: layer.activation,
+                input: span(layer.input),
+                output: span(layer.output),
+            })
+        };
+        let layers = self.layers.into_iter().map(layer);
+        let layers = layers.collect::<Result<_, _>>()?;
+        let values = self.values.into_iter().map(shape).collect();
+        Ok(Net::new(values, layers, self.input, span(self.output)))
+    }
+}
+
+impl KindForm {
+    fn of<'a, E>(
+        kind: &'a Kind,
+        tensor: &mut impl FnMut(&'a Weights) -> Result<usize, E>,
+    ) -> Result<KindForm, E> {
+        Ok(match kind {
+            Kind::Pointwise {
+                weights,
+                bias,
+                gate,
+                residual,
+            } => KindForm::Pointwise {
+                weights: tensor(weights)?,
+                bias: tensor(bias)?,
+                gate: gate.map(form),
+                residual: residual.map(form),
+            },
+            Kind::Convolution {
+                weights,
+                bias,
+                window,
+                residual,
+            } => KindForm::Convolution {
+                weights: tensor(weights)?,
+                bias: tensor(bias)?,
+                window: *window,
+                residual: residual.map(form),
+            },
+            Kind::Depthwise {
+                weights,
+                bias,
+                window,
+            } => KindForm::Depthwise {
+                weights: tensor(weights)?,
+                bias: tensor(bias)?,
+                window: *window,
+            },
+            Kind::Pool { pool, window } => KindForm::Pool {
+                pool: *pool,
+                window: *window,
+            },
+            Kind::Mean => KindForm::Mean,
+            Kind::Excite {
+                squeeze,
+                squeeze_bias,
+                squeeze_activation,
+                excite,
+                excite_bias,
+            } => KindForm::Excite {
+                squeeze: tensor(squeeze)?,
+                squeeze_bias: tensor(squeeze_bias)?,
+                squeeze_activation: *squeeze_activation,
+                excite: tensor(excite)?,
+                excite_bias: tensor(excite_bias)?,
+            },
+            Kind::Multiply { gate } => KindForm::Multiply { gate: form(*gate) },
+            Kind::Add { other } => KindForm::Add {
+                other: form(*other),
+            },
+            Kind::Affine { scale, shift } => KindForm::Affine {
+                scale: tensor(scale)?,
+                shift: tensor(shift)?,
+            },
+            Kind::Activate => KindForm::Activate,
+        })
+    }
+
+    fn kind(self, tensor: &impl Fn(usize) -> Result<Weights, String>) -> Result<Kind, String> {
+        Ok(match self {
+            KindForm::Pointwise {
+                weights,
+                bias,
+                gate,
+                residual,
+            } => Kind::Pointwise {
+                weights: tensor(weights)?,
+                bias: tensor(bias)?,
+                gate: gate.map(span),
+                residual: residual.map(span),
+            },
+            KindForm::Convolution {
+                weights,
+                bias,
+                window,
+                residual,
+            } => Kind::Convolution {
+                weights: tensor(weights)?,
+                bias: tensor(bias)?,
+                window,
+                residual: residual.map(span),
+            },
+            KindForm::Depthwise {
+                weights,
+                bias,
+                window,
+            } => Kind::Depthwise {
+                weights: tensor(weights)?,
+                bias: tensor(bias)?,
+                window,
+            },
+            KindForm::Pool { pool, window } => Kind::Pool { pool, window },
+            KindForm::Mean => Kind::Mean,
+            KindForm::Excite {
+                squeeze,
+                squeeze_bias,
+                squeeze_activation,
+                excite,
+                excite_bias,
+            } => Kind::Excite {
+                squeeze: tensor(squeeze)?,
+                squeeze_bias: tensor(squeeze_bias)?,
+                squeeze_activation,
+                excite: tensor(excite)?,
+                excite_bias: tensor(excite_bias)?,
+            },
+            KindForm::Multiply { gate } => Kind::Multiply { gate: span(gate) },
+            KindForm::Add { other } => Kind::Add { other: span(other) },
+            KindForm::Affine { scale, shift } => Kind::Affine {
+                scale: tensor(scale)?,
+                shift: tensor(shift)?,
+            },
+            KindForm::Activate => Kind::Activate,
+        })
+    }
+}

@@ -1,0 +1,253 @@
+//! Whatever befalls a plan on its way, it is the same network or an error.
+
+use edge_classify_kernels::{Activation, Isa, Window};
+use proptest::prelude::*;
+
+use super::*;
+use crate::engine::net::{Kind, Layer, Net, Shape, Span};
+use crate::engine::{Program, Session, Threads};
+
+fn small() -> Net {
+    let shape = |side: usize, channels| Shape {
+        height: side,
+        width: side,
+        channels,
+    };
+    let span = |value, channels| Span {
+        value,
+        first: 0,
+        channels,
+    };
+    let floats = |len: usize| {
+        (0..len)
+            .map(|i| (i as f32 * 0.37).sin())
+            .collect::<Vec<_>>()
+    };
+    let window = Window {
+        height: 8,
+        width: 8,
+        kernel_h: 3,
+        kernel_w: 3,
+        stride_h: 2,
+        stride_w: 2,
+        dilation_h: 1,
+        dilation_w: 1,
+        pad_top: 1,
+        pad_left: 1,
+        out_height: 4,
+        out_width: 4,
+    };
+    let layer = |kind, activation, input, output| Layer {
+        name: "a \"name\"\u{1f600}".to_owned(),
+        kind,
+        activation,
+        input,
+        output,
+    };
+    let relu = Activation::Clamp {
+        low: 0.0,
+        high: f32::INFINITY,
+    };
+    let layers = vec![
+        layer(
+            Kind::Convolution {
+                weights: floats(5 * 3 * 9).into(),
+                bias: floats(5).into(),
+                window,
+                residual: None,
+            },
+            relu,
+            span(0, 3),
+            span(1, 5),
+        ),
+        layer(Kind::Mean, Activation::Identity, span(1, 5), span(2, 5)),
+        layer(
+            Kind::Pointwise {
+                weights: floats(20).into(),
+                bias: floats(4).into(),
+                gate: None,
+                residual: None,
+            },
+            Activation::HardSigmoid {
+                alpha: 0.2,
+                beta: 1.0 / 3.0,
+            },
+            span(2, 5),
+            span(3, 4),
+        ),
+    ];
+    let values = vec![shape(8, 3), shape(4, 5), shape(1, 5), shape(1, 4)];
+    Net::new(values, layers, 0, span(3, 4)).unwrap()
+}
+
+fn belongings() -> Belongings {
+    Belongings {
+        card: Some("name = 'small'\n".to_owned()),
+        labels: Some("one\ntwo\nthree\nfour\n".to_owned()),
+    }
+}
+
+struct Written(tempfile::TempDir);
+
+impl Written {
+    fn new(bytes: &[u8]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("x.plan"), bytes).unwrap();
+        Written(directory)
+    }
+
+    fn open(&self) -> Result<Plan, PlanError> {
+        Plan::open(&self.0.path().join("x.plan"))
+    }
+
+    /// Everything that the plan says, and the logits of a picture.
+    fn use_all(&self) -> Result<(Belongings, Vec<f32>), String> {
+        let mut plan = self.open().map_err(|e| e.to_string())?;
+        let belongings = plan.belongings();
+        let net = plan.net().map_err(|e| e.to_string())?;
+        logits(net).map(|logits| (belongings, logits))
+    }
+}
+
+fn logits(net: Net) -> Result<Vec<f32>, String> {
+    let threads = Threads::new(1).unwrap();
+    let session = Session::with_isa(Program::Net(net), Isa::best(), threads);
+    let mut session = session.map_err(|e| e.to_string())?;
+    let input: Vec<f32> = (0..session.input_len()).map(|i| (i as f32).cos()).collect();
+    session.run(&input).map_err(|e| e.to_string())
+}
+
+#[test]
+fn a_plan_is_the_network_it_was_made_of() {
+    let bytes = write(&small(), belongings()).unwrap();
+    assert_eq!(bytes, write(&small(), belongings()).unwrap());
+    let written = Written::new(&bytes);
+    assert_eq!(written.open().unwrap().net().unwrap(), small());
+    let (found, result) = written.use_all().unwrap();
+    assert_eq!(found, belongings());
+    assert_eq!(result, logits(small()).unwrap());
+    let bare = Written::new(&write(&small(), Belongings::default()).unwrap());
+    assert_eq!(bare.use_all().unwrap().0, Belongings::default());
+}
+
+#[test]
+fn every_flipped_bit_is_noticed() {
+    let bytes = write(&small(), belongings()).unwrap();
+    let original = Written::new(&bytes).use_all().unwrap();
+    let file = Written::new(&bytes);
+    for place in 0..bytes.len() {
+        let bit = place % 8;
+        let mut damaged = bytes.clone();
+        damaged[place] ^= 1 << bit;
+        std::fs::write(file.0.path().join("x.plan"), &damaged).unwrap();
+        // What is no part of it, as white space, may change.
+        if let Ok(found) = file.use_all() {
+            assert_eq!(found, original, "bit {bit} of byte {place}");
+        }
+    }
+}
+
+#[test]
+fn a_cut_or_longer_file_is_refused() {
+    let bytes = write(&small(), belongings()).unwrap();
+    for len in 0..bytes.len() {
+        assert!(Written::new(&bytes[..len]).open().is_err(), "{len} bytes");
+    }
+    let longer = [&bytes[..], b"x"].concat();
+    assert!(Written::new(&longer).open().is_err());
+}
+
+#[test]
+fn errors_say_what_the_file_is() {
+    let says = |bytes: &[u8], part: &str| {
+        let Err(error) = Written::new(bytes).open() else {
+            panic!("{part}: opened");
+        };
+        let text = error.to_string();
+        assert!(
+            text.contains("x.plan") && text.contains(part),
+            "{part}: {text}"
+        );
+    };
+    says(b"", "not a plan");
+    says(b"\x08\x0aonnx and so on, at some length", "not a plan");
+    let weights = safetensors::serialize::<String, safetensors::tensor::TensorView, _>([], None);
+    says(&weights.unwrap(), "not a plan");
+    let bytes = write(&small(), belongings()).unwrap();
+    says(&bytes[..100], "header should have");
+    says(&bytes[..bytes.len() - 1], "it should have");
+    // The envelope is JSON in JSON.
+    let from = br#"\"version\":1"#;
+    let at = bytes.windows(from.len()).position(|part| part == from);
+    let mut newer = bytes.clone();
+    newer[at.unwrap() + from.len() - 1] = b'7';
+    says(&newer, "version 7");
+    let gone = Plan::open(std::path::Path::new("/nowhere/x.plan"));
+    assert!(matches!(gone, Err(PlanError::Read { .. })));
+    assert!(matches!(
+        Plan::open(std::path::Path::new("/dev/zero")),
+        Err(PlanError::NotAPlan { .. })
+    ));
+}
+
+#[test]
+fn a_tensor_that_is_damaged_later_is_named_when_it_is_read() {
+    let bytes = write(&small(), belongings()).unwrap();
+    let written = Written::new(&bytes);
+    let net = written.open().unwrap().net().unwrap();
+    let mut damaged = bytes;
+    *damaged.last_mut().unwrap() ^= 1;
+    std::fs::write(written.0.path().join("x.plan"), damaged).unwrap();
+    let error = logits(net).unwrap_err();
+    assert!(
+        error.contains("x.plan: damaged") && error.contains("tensor 3"),
+        "{error}"
+    );
+}
+
+proptest! {
+    /// Of metadata that is whole but says something else, none makes the program panic.
+    #[test]
+    fn other_numbers_are_errors_or_networks(place in 0..60_usize, number in any::<u32>()) {
+        let bytes = write(&small(), belongings()).unwrap();
+        let header_len = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + header_len]).unwrap();
+        let envelope = header["__metadata__"][ENTRY].as_str().unwrap();
+        let mut envelope: serde_json::Value = serde_json::from_str(envelope).unwrap();
+        let contents = envelope["contents"].as_str().unwrap();
+        let mut contents: serde_json::Value = serde_json::from_str(contents).unwrap();
+        let mut left = place;
+        replace(&mut contents["network"], &mut left, number);
+        let contents = contents.to_string();
+        envelope["checksum"] = checksum(contents.as_bytes()).into();
+        envelope["contents"] = contents.into();
+        let mut header = header;
+        header["__metadata__"][ENTRY] = envelope.to_string().into();
+        let header = header.to_string();
+        let mut other = (header.len() as u64).to_le_bytes().to_vec();
+        other.extend(header.as_bytes());
+        other.extend(&bytes[8 + header_len..]);
+        let written = Written::new(&other);
+        // Most are errors already here; the arena of others may be too large for a test.
+        drop(written.open().map(Plan::net));
+    }
+}
+
+/// Puts `number` in the place of the number that `left` others come before.
+fn replace(value: &mut serde_json::Value, left: &mut usize, number: u32) {
+    match value {
+        serde_json::Value::Number(found) => {
+            if *left == 0 {
+                *found = number.into();
+            }
+            *left = left.wrapping_sub(1);
+        }
+        serde_json::Value::Array(items) => items
+            .iter_mut()
+            .for_each(|item| replace(item, left, number)),
+        serde_json::Value::Object(items) => items
+            .values_mut()
+            .for_each(|item| replace(item, left, number)),
+        _ => {}
+    }
+}

@@ -1,0 +1,54 @@
+//! From a network to a file's contents.
+
+use std::collections::HashMap;
+
+use safetensors::tensor::{Dtype, TensorView};
+use serde_json::json;
+
+use super::schema::{Contents, Network};
+use super::{Belongings, ENTRY, VERSION, checksum};
+use crate::engine::net::Net;
+
+/// The contents of a plan, the same whenever the network and its belongings are the same. An error says what of it
+/// cannot be written.
+pub fn write(net: &Net, belongings: Belongings) -> Result<Vec<u8>, String> {
+    let mut bytes: Vec<Vec<u8>> = Vec::new();
+    let mut buffer = Vec::new();
+    let network = Network::of(net, |weights| {
+        bytes.push(to_bytes(weights.read(&mut buffer)?));
+        Ok::<_, String>(bytes.len() - 1)
+    })?;
+    let contents = Contents {
+        card: belongings.card,
+        labels: belongings.labels,
+        network,
+        checksums: bytes.iter().map(|bytes| checksum(bytes)).collect(),
+    };
+    let contents = serde_json::to_string(&contents).map_err(|e| e.to_string())?;
+    let envelope = json!({
+        "version": VERSION,
+        "checksum": checksum(contents.as_bytes()),
+        "contents": contents,
+    });
+    // One entry, as their order is not that in which they are given.
+    let metadata = HashMap::from([(ENTRY.to_owned(), envelope.to_string())]);
+    let views = bytes.iter().enumerate().map(|(index, bytes)| {
+        let shape = vec![bytes.len() / size_of::<f32>()];
+        let view = TensorView::new(Dtype::F32, shape, bytes).map_err(|e| e.to_string())?;
+        Ok((name(index), view))
+    });
+    let views: Vec<(String, TensorView)> = views.collect::<Result<_, String>>()?;
+    safetensors::serialize(views, Some(metadata)).map_err(|e| e.to_string())
+}
+
+/// Of the same length for any index, so that they are in their order when they are sorted.
+pub(super) fn name(index: usize) -> String {
+    format!("{index:06}")
+}
+
+fn to_bytes(values: &[f32]) -> Vec<u8> {
+    values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect()
+}
