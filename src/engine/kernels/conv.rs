@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::pointwise::{Epilogue, Finish, Left, PackedMatrix, check, product, right};
+use super::pointwise::{Epilogue, Finish, Left, PackedMatrix, Panels, check, product, right};
 use super::rows::RowsMut;
 use super::simd::{Isa, Kernel, Simd};
 use super::window::Window;
@@ -285,7 +285,10 @@ impl Kernel for Conv<'_> {
                                 simd,
                                 columns.len(),
                                 left,
-                                weights.as_ptr(),
+                                Panels {
+                                    data: weights.as_ptr(),
+                                    next: weights.as_ptr_range().end,
+                                },
                                 panel.width,
                                 right,
                                 finish,

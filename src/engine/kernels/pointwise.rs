@@ -9,7 +9,7 @@ pub(super) mod tests;
 use super::activation::Activation;
 use super::rows::{Rows, RowsMut};
 use super::simd::{Isa, Kernel, Simd};
-pub(super) use operands::{Finish, Left, Right};
+pub(super) use operands::{Finish, Left, Panels, Right};
 pub(super) use tile::product;
 
 /// What follows the products, in this order.
@@ -159,9 +159,10 @@ fn values_mut(lines: &mut [Line]) -> &mut [f32] {
     unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast::<f32>(), lines.len() * 16) }
 }
 
-/// The width of the first of the panels that cover `left` columns with the fewest of padding.
+/// The width of the first of the panels that cover `left` columns in the least time: one of half a vector takes as long as
+/// one of a vector, and two of them longer than one of two.
 fn next_width([two, one, half]: [usize; 3], left: usize) -> usize {
-    if two > 0 && left > one + half {
+    if two > 0 && left > one {
         two
     } else if left > half {
         one
@@ -311,6 +312,7 @@ impl Kernel for Pointwise<'_> {
             }
             for panel in w.panels() {
                 let mut weights = w.weights(*panel);
+                let next = weights.as_ptr_range().end;
                 if let Some(gate) = weight_gate {
                     let scaled = &mut scratch[..weights.len()];
                     scale_panel(simd, weights, gate, panel.width, scaled);
@@ -323,7 +325,10 @@ impl Kernel for Pointwise<'_> {
                         simd,
                         height,
                         left,
-                        weights.as_ptr(),
+                        Panels {
+                            data: weights.as_ptr(),
+                            next,
+                        },
                         panel.width,
                         right,
                         finish,

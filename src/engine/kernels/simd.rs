@@ -21,6 +21,9 @@ pub unsafe trait Simd: Copy + Send + Sync + 'static {
     fn half(self) -> Self::Half;
     /// Runs a kernel in a function of its own. The compiler keeps more in registers there than in the midst of others.
     fn call<K: Kernel>(self, kernel: K) -> K::Output;
+    /// Asks for a cache line that will be read, where that is worth an instruction. Any address will do.
+    #[inline(always)]
+    fn fetch(self, _: *const f32) {}
     fn splat(self, value: f32) -> Self::V;
     /// # Safety
     /// `from` is valid for reading `LANES` values; no alignment is needed.
@@ -48,8 +51,18 @@ pub unsafe trait Simd: Copy + Send + Sync + 'static {
     fn min(self, a: Self::V, b: Self::V) -> Self::V;
     /// To the nearest integer.
     fn round(self, a: Self::V) -> Self::V;
+    /// `a / b` within 2 ulp, for `b` from 1 to 2^126.
+    #[inline(always)]
+    fn quotient(self, a: Self::V, b: Self::V) -> Self::V {
+        self.div(a, b)
+    }
     /// 2 to the power of an integer from -126 to 127.
     fn exp2_of_integer(self, a: Self::V) -> Self::V;
+    /// `a` times 2 to the power of such an integer.
+    #[inline(always)]
+    fn times_exp2(self, a: Self::V, power: Self::V) -> Self::V {
+        self.mul(a, self.exp2_of_integer(power))
+    }
     /// Of all lanes, in an order that is the processor's.
     fn sum(self, a: Self::V) -> f32;
 }

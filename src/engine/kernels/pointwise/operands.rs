@@ -13,6 +13,14 @@ pub struct Left {
     pub segment_stride: usize,
 }
 
+/// Weights of some adjacent columns, and those that are multiplied next: they are fetched into the cache meanwhile.
+#[derive(Clone, Copy)]
+pub struct Panels {
+    pub data: *const f32,
+    /// Never read.
+    pub next: *const f32,
+}
+
 /// Rows of the result in some adjacent columns, and what is added to them.
 #[derive(Clone, Copy)]
 pub struct Right {

@@ -1,20 +1,20 @@
 //! The inner loops: tiles of the result held in registers.
 
-use super::operands::{Finish, Left, Right};
+use super::operands::{Finish, Left, Panels, Right};
 use crate::activation::Activation;
 use crate::simd::{Kernel, Simd};
 
 /// Computes `rows` rows of one panel's columns. The panel is `width` columns wide.
 ///
 /// # Safety
-/// `left` is valid for reading `rows` rows, `panel` for reading `width` values for each of a row's, and `right` for
+/// `left` is valid for reading `rows` rows, `panels.data` for reading `width` values for each of a row's, and `right` for
 /// reading and writing `rows` rows of `columns <= width` values. `width` is one of [`widths`].
 #[inline(always)]
 pub unsafe fn product<S: Simd>(
     simd: S,
     rows: usize,
     left: Left,
-    panel: *const f32,
+    panels: Panels,
     width: usize,
     right: Right,
     finish: Finish,
@@ -22,12 +22,12 @@ pub unsafe fn product<S: Simd>(
     // SAFETY: by this function's contract.
     unsafe {
         if S::TILE_ROWS[1] > 0 && width == 2 * S::LANES {
-            strip::<S, 2>(simd, rows, left, panel, right, finish);
+            strip::<S, 2>(simd, rows, left, panels, right, finish);
         } else if S::Half::LANES < S::LANES && width == S::Half::LANES {
-            strip::<S::Half, 1>(simd.half(), rows, left, panel, right, finish);
+            strip::<S::Half, 1>(simd.half(), rows, left, panels, right, finish);
         } else {
             debug_assert_eq!(width, S::LANES);
-            strip::<S, 1>(simd, rows, left, panel, right, finish);
+            strip::<S, 1>(simd, rows, left, panels, right, finish);
         }
     }
 }
@@ -51,7 +51,7 @@ unsafe fn strip<S: Simd, const N: usize>(
     simd: S,
     rows: usize,
     left: Left,
-    panel: *const f32,
+    panels: Panels,
     right: Right,
     finish: Finish,
 ) {
@@ -64,22 +64,28 @@ unsafe fn strip<S: Simd, const N: usize>(
     let low = rows / tiles;
     let high_tiles = rows % tiles;
     let mut row = 0;
+    // Each step of a tile fetches a part of the next panel's step.
+    let fetch = N * S::LANES / tiles;
+    let steps = left.segments * left.segment_len;
+    let mut ahead = panels.next;
     for (height, tiles) in [(low + 1, high_tiles), (low, tiles - high_tiles)] {
         if tiles == 0 {
             continue;
         }
         // SAFETY: by this function's contract, as row + height * tiles <= rows.
         let (left, right) = unsafe { (left.below(row), right.below(row)) };
+        let panel = panels.data;
         macro_rules! heights {
             ($($m:literal)*) => {
                 match height {
-                    $($m if $m <= most => simd.call(Tiles::<$m, N> { tiles, left, panel, right, finish }),)*
+                    $($m if $m <= most => simd.call(Tiles::<$m, N> { tiles, left, panel, ahead, fetch, right, finish }),)*
                     _ => unreachable!(),
                 }
             };
         }
         heights!(1 2 3 4 5 6 7 8 9 10 11 12);
         row += height * tiles;
+        ahead = ahead.wrapping_add(tiles * steps * fetch);
     }
 }
 
@@ -88,6 +94,9 @@ struct Tiles<const M: usize, const N: usize> {
     tiles: usize,
     left: Left,
     panel: *const f32,
+    /// What the first tile fetches into the cache, and how many values of it in each step.
+    ahead: *const f32,
+    fetch: usize,
     right: Right,
     finish: Finish,
 }
@@ -107,7 +116,18 @@ impl<const M: usize, const N: usize> Kernel for Tiles<M, N> {
                 if M == 1 {
                     single::<S, N>(simd, bias, left, self.panel, right, self.finish);
                 } else {
-                    several::<S, M, N>(simd, bias, left, self.panel, right, self.finish);
+                    let steps = left.segments * left.segment_len;
+                    let ahead = self.ahead.wrapping_add(tile * steps * self.fetch);
+                    let fetch = self.fetch;
+                    several::<S, M, N>(
+                        simd,
+                        bias,
+                        left,
+                        self.panel,
+                        (ahead, fetch),
+                        right,
+                        self.finish,
+                    );
                 }
                 if let Some(function) = self.finish.function {
                     simd.call(Activate {
@@ -131,6 +151,7 @@ unsafe fn several<S: Simd, const M: usize, const N: usize>(
     bias: [S::V; N],
     left: Left,
     mut panel: *const f32,
+    (mut ahead, fetch): (*const f32, usize),
     right: Right,
     finish: Finish,
 ) {
@@ -182,6 +203,8 @@ unsafe fn several<S: Simd, const M: usize, const N: usize>(
                         }
                     }
                     panel = panel.add(N * S::LANES);
+                    simd.fetch(ahead);
+                    ahead = ahead.wrapping_add(fetch);
                 }
             }
         }

@@ -38,6 +38,12 @@ unsafe impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn fetch(self, line: *const f32) {
+        // SAFETY: fetching what cannot be read does nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) }
+    }
+
+    #[inline(always)]
     fn splat(self, value: f32) -> __m256 {
         // SAFETY: here and below, `self` proves the features.
         unsafe { _mm256_set1_ps(value) }
@@ -73,6 +79,16 @@ unsafe impl Simd for Avx2 {
     #[inline(always)]
     fn div(self, a: __m256, b: __m256) -> __m256 {
         unsafe { _mm256_div_ps(a, b) }
+    }
+    #[inline(always)]
+    fn quotient(self, a: __m256, b: __m256) -> __m256 {
+        // Newton's step from 12 bits.
+        unsafe {
+            let estimate = _mm256_rcp_ps(b);
+            let error = _mm256_fnmadd_ps(b, estimate, _mm256_set1_ps(1.0));
+            let a = _mm256_mul_ps(a, estimate);
+            _mm256_fmadd_ps(a, error, a)
+        }
     }
     #[inline(always)]
     fn mul_add(self, a: __m256, b: __m256, c: __m256) -> __m256 {
@@ -145,6 +161,12 @@ unsafe impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn fetch(self, line: *const f32) {
+        // SAFETY: fetching what cannot be read does nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) }
+    }
+
+    #[inline(always)]
     fn splat(self, value: f32) -> __m512 {
         // SAFETY: here and below, `self` proves the features.
         unsafe { _mm512_set1_ps(value) }
@@ -180,6 +202,20 @@ unsafe impl Simd for Avx512 {
     #[inline(always)]
     fn div(self, a: __m512, b: __m512) -> __m512 {
         unsafe { _mm512_div_ps(a, b) }
+    }
+    #[inline(always)]
+    fn quotient(self, a: __m512, b: __m512) -> __m512 {
+        // Newton's step from 14 bits.
+        unsafe {
+            let estimate = _mm512_rcp14_ps(b);
+            let error = _mm512_fnmadd_ps(b, estimate, _mm512_set1_ps(1.0));
+            let a = _mm512_mul_ps(a, estimate);
+            _mm512_fmadd_ps(a, error, a)
+        }
+    }
+    #[inline(always)]
+    fn times_exp2(self, a: __m512, power: __m512) -> __m512 {
+        unsafe { _mm512_scalef_ps(a, power) }
     }
     #[inline(always)]
     fn mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
