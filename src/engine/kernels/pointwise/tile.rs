@@ -212,6 +212,9 @@ unsafe fn several<S: Simd, const M: usize, const N: usize>(
     }
 }
 
+/// How many values the weights of a tile of one row, which are used once, are fetched ahead.
+const AHEAD: usize = 1024;
+
 /// A tile of one row: several sums for each column, so that none waits for itself.
 ///
 /// # Safety
@@ -259,6 +262,9 @@ unsafe fn single<S: Simd, const N: usize>(
                 } else {
                     for (i, sums) in sums.iter_mut().enumerate() {
                         add_one::<S, N>(simd, sums, x.add(i), panel.add(i * step));
+                        for vector in 0..N {
+                            simd.fetch(panel.wrapping_add(AHEAD + i * step + vector * S::LANES));
+                        }
                     }
                 }
                 panel = panel.add(4 * step);
