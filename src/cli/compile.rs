@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use super::args::CompileArgs;
 use crate::compile;
 use crate::daemon;
+use crate::engine::net::Layer;
 use crate::model::{Installed, ModelCard, NewFile};
 use crate::plan::{self, Belongings};
 
@@ -21,12 +22,17 @@ pub fn compile(args: &CompileArgs) -> Result<()> {
     if installed.is_plan() {
         bail!("{}: a plan already", installed.file.display());
     }
-    let net = compile::lower(&daemon::load_graph(&installed)?).map_err(|reason| {
+    let refuse = |what: &str, reason: &str| {
         let file = installed.file.display();
         anyhow::anyhow!(
-            "{file}: tract runs this network, because of {reason}; use it as it is, without a plan"
+            "{file}: tract runs {what} this network, because of {reason}; use it as it is, without a plan"
         )
-    })?;
+    };
+    let net = compile::lower(&daemon::load_graph(&installed)?)
+        .map_err(|reason| refuse("all of", &reason.to_string()))?;
+    if let Some(part) = net.layers().iter().find_map(Layer::part) {
+        return Err(refuse("some of", &part.reason));
+    }
     let (layers, classes) = (net.layers().len(), net.output().channels);
     let belongings = belongings(&installed, output, classes)?;
     if belongings.card.is_none() {

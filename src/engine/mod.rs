@@ -3,6 +3,7 @@
 //! The engine knows nothing of files, cameras or labels. [`Session`] is the one interface the rest
 //! of the program sees; what executes the layers is behind it.
 
+mod delegate;
 mod executor;
 mod graph;
 mod isa;
@@ -11,6 +12,7 @@ mod report;
 mod session;
 mod threads;
 
+pub use delegate::{Border, TractPart};
 pub use isa::{ISA_VARIABLE, chosen_isa};
 pub use report::{LayerReport, Report};
 pub use session::{EngineError, Program, Session};

@@ -1,11 +1,12 @@
 //! What a network is made of once it is packed, for people to look at.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use edge_classify_kernels::{Activation, Window};
 
 use super::executor::Packed;
-use super::net::{Kind, Layer, Net, Shape};
+use super::net::{Kind, Layer, Net, Part, Shape};
 use super::{EngineError, chosen_isa};
 
 /// A network as this processor runs it.
@@ -36,6 +37,8 @@ pub struct LayerReport {
     pub bytes: usize,
     /// Bytes of the arena between the first and the last value of the output.
     pub place: Option<Range<usize>>,
+    /// What tract runs.
+    pub part: Option<Arc<Part>>,
 }
 
 impl LayerReport {
@@ -76,6 +79,7 @@ impl LayerReport {
             multiply_adds: layer.kind.multiply_adds(output.pixels()),
             bytes: values * size_of::<f32>(),
             place: None,
+            part: layer.part().cloned(),
         }
     }
 }

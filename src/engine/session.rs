@@ -14,7 +14,7 @@ use super::{Threads, chosen_isa};
 
 /// A network as it was compiled.
 pub enum Program {
-    /// All of it in layers of ours.
+    /// In layers of ours, which may have parts that tract runs among them.
     Net(Net),
     /// A decluttered graph with one input of 1x3xHxW and one output of 1xC, both f32, that tract runs.
     Graph(Box<TypedModel>),
@@ -112,8 +112,8 @@ impl Session {
         Ok(logits)
     }
 
-    /// As [`Session::run`], with the logits written to where they are wanted. A network in our layers allocates nothing
-    /// on one thread.
+    /// As [`Session::run`], with the logits written to where they are wanted. On one thread, a network in our
+    /// layers allocates nothing; parts of it that tract runs do.
     pub fn run_into(&mut self, input: &[f32], logits: &mut [f32]) -> Result<(), EngineError> {
         if input.len() != self.input_len() {
             return Err(EngineError::InputLength {
@@ -128,7 +128,7 @@ impl Session {
             });
         }
         match &mut self.runner {
-            Runner::Net(executor) => logits.copy_from_slice(executor.run(input)),
+            Runner::Net(executor) => logits.copy_from_slice(executor.run(input)?),
             Runner::Graph(graph) => graph.run(input, logits)?,
         }
         Ok(())
@@ -150,7 +150,7 @@ impl Session {
                 found: input.len(),
             });
         }
-        executor.run_timed(input, took);
+        executor.run_timed(input, took)?;
         Ok(true)
     }
 }

@@ -100,6 +100,9 @@ enum KindForm {
         shift: usize,
     },
     Activate,
+    Shuffle {
+        groups: usize,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -185,8 +188,8 @@ fn span([value, first, channels]: SpanForm) -> Span {
 }
 
 impl Network {
-    /// `tensor` takes weights in, and says which tensor they are.
-    pub fn of<'a, E>(
+    /// `tensor` takes weights in, and says which tensor they are. There is no form for what tract runs.
+    pub fn of<'a, E: From<String>>(
         net: &'a Net,
         mut tensor: impl FnMut(&'a Weights) -> Result<usize, E>,
     ) -> Result<Network, E> {
@@ -239,7 +242,7 @@ impl Network {
 }
 
 impl KindForm {
-    fn of<'a, E>(
+    fn of<'a, E: From<String>>(
         kind: &'a Kind,
         tensor: &mut impl FnMut(&'a Weights) -> Result<usize, E>,
     ) -> Result<KindForm, E> {
@@ -302,6 +305,13 @@ impl KindForm {
                 shift: tensor(shift)?,
             },
             Kind::Activate => KindForm::Activate,
+            Kind::Shuffle { groups } => KindForm::Shuffle { groups: *groups },
+            Kind::Part { part, .. } => {
+                return Err(E::from(format!(
+                    "tract runs a part of this network, because of {}",
+                    part.reason
+                )));
+            }
         })
     }
 
@@ -360,6 +370,7 @@ impl KindForm {
                 shift: tensor(shift)?,
             },
             KindForm::Activate => Kind::Activate,
+            KindForm::Shuffle { groups } => Kind::Shuffle { groups },
         })
     }
 }

@@ -106,11 +106,11 @@ impl Executor {
         Executor::new(self.packed.clone(), self.team.clone())
     }
 
-    /// The result for a picture of f32 in planes (NCHW). On one thread, it allocates nothing.
+    /// The result for a picture of f32 in planes (NCHW). On one thread, it allocates nothing but what delegates do.
     ///
     /// # Panics
     /// If `planes` is not as long as [`Packed::input_len`].
-    pub fn run(&mut self, planes: &[f32]) -> &[f32] {
+    pub fn run(&mut self, planes: &[f32]) -> Result<&[f32], EngineError> {
         self.run_steps(planes, |step, run| run(step))
     }
 
@@ -119,37 +119,43 @@ impl Executor {
         &mut self,
         planes: &[f32],
         took: &mut (dyn FnMut(usize, Duration) + Send),
-    ) -> &[f32] {
+    ) -> Result<&[f32], EngineError> {
         self.run_steps(planes, |step, run| {
             let start = Instant::now();
-            run(step);
+            run(step)?;
             took(step.layer, start.elapsed());
+            Ok(())
         })
     }
 
-    /// Calls `each` with every step and the way to run it.
+    /// Calls `each` with every step and the way to run it, until it fails.
     fn run_steps(
         &mut self,
         planes: &[f32],
-        mut each: impl FnMut(&Step, &mut dyn FnMut(&Step)) + Send,
-    ) -> &[f32] {
+        mut each: impl FnMut(&Step, &mut dyn FnMut(&Step) -> Done) -> Done + Send,
+    ) -> Result<&[f32], EngineError> {
         let packed = &*self.packed;
         assert_eq!(planes.len(), packed.input_len(), "the picture's length");
         let arena = &mut self.arena[self.start..][..packed.arena_len];
         interleave(planes, packed.size[2], &mut arena[packed.input.range(0)]);
         let (scratch, team) = (&mut self.scratch, &self.team);
+        let mut result = Ok(());
         team.run(|| {
-            for step in &packed.steps {
+            result = packed.steps.iter().try_for_each(|step| {
                 each(step, &mut |step| {
                     let parts = (step.cost / packed.grain).clamp(1, team.threads());
-                    step.run(arena, scratch, parts);
-                });
-            }
+                    step.run(arena, scratch, parts)
+                })
+            });
         });
+        result?;
         let arena = &self.arena[self.start..][..packed.arena_len];
-        &arena[packed.output.range(0)]
+        Ok(&arena[packed.output.range(0)])
     }
 }
+
+/// Whether a step could be run.
+type Done = Result<(), EngineError>;
 
 /// From planes to pixels.
 fn interleave(planes: &[f32], channels: usize, pixels: &mut [f32]) {

@@ -205,5 +205,10 @@ fn run(
             shift: shift.to_vec()?,
         },
         Kind::Activate => Run::Activate { isa },
+        Kind::Shuffle { groups } => Run::Shuffle { groups },
+        Kind::Part { part, more } => Run::Part {
+            part,
+            more: more.into_iter().map(place).collect(),
+        },
     })
 }

@@ -1,5 +1,7 @@
 //! One layer, ready to run in the arena.
 
+use std::sync::Arc;
+
 use edge_classify_kernels::{
     Activation, Epilogue, Isa, PackedConv, PackedDepthwise, PackedExcite, PackedMatrix, Pool, Rows,
     RowsMut, Window,
@@ -10,7 +12,9 @@ use edge_classify_kernels::{
 };
 
 use super::arena::Place;
-use super::team::Part;
+use super::team;
+use crate::engine::EngineError;
+use crate::engine::net::Part;
 
 /// A layer's kernel with what it needs besides its input.
 #[derive(Debug)]
@@ -59,6 +63,13 @@ pub enum Run {
     },
     Activate {
         isa: Isa,
+    },
+    Shuffle {
+        groups: usize,
+    },
+    Part {
+        part: Arc<Part>,
+        more: Vec<Place>,
     },
 }
 
@@ -143,8 +154,14 @@ impl<'a> Around<'a> {
 }
 
 impl Step {
-    /// In `parts` at the same time. `scratch` has at least [`Run::scratch_len`] floats for each.
-    pub fn run(&self, arena: &mut [f32], scratch: &mut [f32], parts: usize) {
+    /// In `parts` at the same time. `scratch` has at least [`Run::scratch_len`] floats for each. Nothing but a delegate
+    /// fails.
+    pub fn run(
+        &self,
+        arena: &mut [f32],
+        scratch: &mut [f32],
+        parts: usize,
+    ) -> Result<(), EngineError> {
         let (input, output, activation) = (self.input, self.output, self.activation);
         let (before, rest) = arena.split_at_mut(output.offset);
         let (data, after) = rest.split_at_mut(output.len());
@@ -159,9 +176,9 @@ impl Step {
             stride: output.stride,
         };
         let scratch_len = self.run.scratch_len(output.pixels);
-        let share = |rows, out: RowsMut, scratch, compute: &(dyn Fn(Part) + Sync)| {
+        let share = |rows, out: RowsMut, scratch, compute: &(dyn Fn(team::Part) + Sync)| {
             let row_len = output.pixels / rows * out.stride;
-            let part = Part {
+            let part = team::Part {
                 rows: 0..rows,
                 out,
                 scratch,
@@ -302,6 +319,36 @@ impl Step {
                     }
                 });
             }
+            Run::Shuffle { groups } => share(output.pixels, out, scratch, &|part| {
+                shuffle(from(x, part.rows.start), *groups, part, output.channels);
+            }),
+            Run::Part { part, more } => {
+                let more = more.iter().map(|place| around.rows(*place));
+                let inputs: Vec<Rows> = std::iter::once(x).chain(more).collect();
+                let run = part.delegate.run(&inputs, out);
+                return run.map_err(EngineError::Run);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Every group's first channel, then every group's second one, and so on.
+fn shuffle(x: Rows, groups: usize, part: team::Part, channels: usize) {
+    let each = channels / groups;
+    for pixel in 0..part.rows.len() {
+        let from = &x.data[pixel * x.stride..][..channels];
+        let to = &mut part.out.data[pixel * part.out.stride..][..channels];
+        if groups == 2 {
+            let (first, second) = from.split_at(each);
+            for ((to, a), b) in to.chunks_exact_mut(2).zip(first).zip(second) {
+                to.copy_from_slice(&[*a, *b]);
+            }
+            continue;
+        }
+        for (group, from) in from.chunks_exact(each).enumerate() {
+            let to = to[group..].iter_mut().step_by(groups);
+            to.zip(from).for_each(|(to, from)| *to = *from);
         }
     }
 }

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use edge_classify_kernels::{Activation, Isa, Pool, Window};
+use edge_classify_kernels::{Activation, Isa, Pool, Rows, RowsMut, Window};
 use proptest::prelude::*;
 
 use super::arena::Arena;
 use super::{Executor, Packed, Team};
+use crate::engine::EngineError;
 use crate::engine::Threads;
 use crate::engine::net::interpreter::interpret;
-use crate::engine::net::{Kind, Layer, Net, Shape, Span};
+use crate::engine::net::{Delegate, Kind, Layer, Net, Part, Shape, Span};
 
 /// Numbers that look random, and networks made of them.
 struct Maker {
@@ -113,7 +114,7 @@ impl Maker {
         let like = |channels: usize| Shape { channels, ..shape };
         let activation = self.activation();
         let none = Activation::Identity;
-        match self.below(10) {
+        match self.below(12) {
             0 | 1 => {
                 let channels = 1 + self.below(70);
                 let output = self.value(like(channels));
@@ -234,6 +235,39 @@ impl Maker {
                 self.layer(Kind::Activate, part, output, activation);
                 output
             }
+            9 => {
+                let groups = 1 + self.below(6);
+                let part = Span {
+                    channels: part.channels / groups * groups,
+                    ..part
+                };
+                if part.channels == 0 {
+                    return input;
+                }
+                let output = self.value(like(part.channels));
+                self.layer(Kind::Shuffle { groups }, part, output, none);
+                output
+            }
+            10 => {
+                let other = self.vector(part.channels);
+                let output = self.value(like(part.channels * 2));
+                let half = Span {
+                    channels: part.channels,
+                    ..output
+                };
+                let second = Span {
+                    first: part.channels,
+                    ..half
+                };
+                for half in [half, second] {
+                    let kind = Kind::Part {
+                        part: added(vec![like(part.channels), self.values[other.value]]),
+                        more: vec![other],
+                    };
+                    self.layer(kind, part, half, none);
+                }
+                output
+            }
             _ => {
                 // A concatenation with itself.
                 let output = self.value(like(part.channels * 2));
@@ -300,6 +334,46 @@ impl Maker {
     }
 }
 
+/// Adds a vector to every pixel; of an infinite one, it says that it cannot.
+#[derive(Debug)]
+struct Added {
+    pixels: usize,
+    channels: usize,
+}
+
+impl Delegate for Added {
+    fn run(&self, inputs: &[Rows], output: RowsMut) -> Result<(), String> {
+        let [x, term] = inputs else {
+            return Err("not two inputs".to_owned());
+        };
+        if term.data[0].is_infinite() {
+            return Err("too much".to_owned());
+        }
+        for pixel in 0..self.pixels {
+            for c in 0..self.channels {
+                let sum = x.data[pixel * x.stride + c] + term.data[c];
+                output.data[pixel * output.stride + c] = sum;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn added(inputs: Vec<Shape>) -> Arc<Part> {
+    Arc::new(Part {
+        output: inputs[0],
+        nodes: Vec::new(),
+        reason: String::new(),
+        parameters: 0,
+        multiply_adds: 0,
+        delegate: Box::new(Added {
+            pixels: inputs[0].pixels(),
+            channels: inputs[0].channels,
+        }),
+        inputs,
+    })
+}
+
 fn whole(value: usize, shape: Shape) -> Span {
     Span {
         value,
@@ -329,18 +403,18 @@ proptest! {
             let packed = Arc::new(packed);
             let mut executor = Executor::new(packed.clone(), team(1));
             let input = planes(&input, net.input().channels);
-            let first = executor.run(&input).to_vec();
+            let first = executor.run(&input).unwrap().to_vec();
             for (found, expected) in first.iter().zip(expected) {
                 prop_assert!((found - expected).abs() <= 1e-4 * scale, "{found}, not {expected}");
             }
             // Nothing of one picture is left for the next, nor of one executor for another.
             let mut another = executor.another();
-            prop_assert_eq!(another.run(&input), &first[..]);
-            prop_assert_eq!(executor.run(&input), &first[..]);
+            prop_assert_eq!(another.run(&input).unwrap(), &first[..]);
+            prop_assert_eq!(executor.run(&input).unwrap(), &first[..]);
             // Threads change nothing but the order in which means are added up.
             for threads in [2, 3] {
                 let mut executor = Executor::new(packed.clone(), team(threads));
-                let shared = executor.run(&input);
+                let shared = executor.run(&input).unwrap();
                 for (found, alone) in shared.iter().zip(&first) {
                     prop_assert!((found - alone).abs() <= 1e-5 * scale, "{found}, not {alone}");
                 }
@@ -401,4 +475,33 @@ fn memory_is_used_again() {
         Packed::new(net, Isa::available()[0]).unwrap().arena_len,
         2 * 256
     );
+}
+
+#[test]
+fn what_a_delegate_cannot_do_is_an_error() {
+    let vector = Shape {
+        height: 1,
+        width: 1,
+        channels: 3,
+    };
+    let mut maker = Maker::new(1);
+    let picture = maker.value(vector);
+    let mean = maker.value(vector);
+    maker.layer(Kind::Mean, picture, mean, Activation::Identity);
+    let sum = maker.value(vector);
+    let kind = Kind::Part {
+        part: added(vec![vector; 2]),
+        more: vec![mean],
+    };
+    maker.layer(kind, picture, sum, Activation::Identity);
+    let net = Net::new(maker.values, maker.layers, 0, sum).unwrap();
+    let packed = Arc::new(Packed::new(net, Isa::available()[0]).unwrap());
+    let team = Arc::new(Team::new(Threads::new(1).unwrap()).unwrap());
+    let mut executor = Executor::new(packed, team);
+    assert_eq!(executor.run(&[1.0, 2.0, 3.0]).unwrap(), [2.0, 4.0, 6.0]);
+    match executor.run(&[f32::INFINITY, 2.0, 3.0]) {
+        Err(EngineError::Run(message)) => assert_eq!(message, "too much"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(executor.run(&[1.0, 2.0, 3.0]).unwrap(), [2.0, 4.0, 6.0]);
 }

@@ -1,6 +1,6 @@
 //! The definition of every layer, as slow as plain: what the executor is compared with.
 
-use edge_classify_kernels::{Pool, Window};
+use edge_classify_kernels::{Pool, Rows, RowsMut, Window};
 
 use super::{Kind, Layer, Net, Shape, Span, Weights};
 
@@ -14,6 +14,25 @@ pub fn interpret(net: &Net, input: &[f32]) -> Vec<Vec<f32>> {
     values[net.input].copy_from_slice(input);
     for layer in &net.layers {
         let shape = net.shape(layer.output);
+        if let Kind::Part { part, .. } = &layer.kind {
+            let rows = |span: Span| Rows {
+                data: &values[span.value][span.first..],
+                stride: net.values[span.value].channels,
+            };
+            let inputs: Vec<Rows> = layer.reads().map(rows).collect();
+            let mut output = vec![0.0; shape.pixels() * shape.channels];
+            let out = RowsMut {
+                data: &mut output,
+                stride: shape.channels,
+            };
+            part.delegate.run(&inputs, out).unwrap();
+            let stride = net.values[layer.output.value].channels;
+            let pixels = values[layer.output.value].chunks_exact_mut(stride);
+            for (pixel, from) in pixels.zip(output.chunks_exact(shape.channels)) {
+                pixel[layer.output.range()].copy_from_slice(from);
+            }
+            continue;
+        }
         for y in 0..shape.height {
             for x in 0..shape.width {
                 for c in 0..shape.channels {
@@ -143,6 +162,11 @@ fn value_at(net: &Net, values: &[Vec<f32>], layer: &Layer, y: usize, x: usize, c
         Kind::Add { other } => read(input, y, x, c) + read(*other, y, x, c),
         Kind::Affine { scale, shift } => read(input, y, x, c) * weight(scale, c) + weight(shift, c),
         Kind::Activate => read(input, y, x, c),
+        Kind::Shuffle { groups } => {
+            let each = channels / groups;
+            read(input, y, x, c % groups * each + c / groups)
+        }
+        Kind::Part { .. } => unreachable!("is run as a whole"),
     };
     result as f32
 }

@@ -5,13 +5,17 @@
 
 #[cfg(test)]
 pub(super) mod interpreter;
+mod part;
 mod verify;
 mod weights;
 
 use std::fmt;
 
+use std::sync::Arc;
+
 use edge_classify_kernels::{Activation, Pool, Window};
 
+pub use part::{Delegate, Part};
 pub use verify::NetError;
 pub use weights::{Store, Weights};
 
@@ -106,6 +110,15 @@ pub enum Kind {
     },
     /// Nothing but its activation; without one, a copy.
     Activate,
+    /// Channels as `groups` rows of a matrix, read by its columns; has no activation.
+    Shuffle {
+        groups: usize,
+    },
+    /// What no other kind does, with the inputs after the first; has no activation.
+    Part {
+        part: Arc<Part>,
+        more: Vec<Span>,
+    },
 }
 
 impl Kind {
@@ -122,6 +135,8 @@ impl Kind {
             Kind::Add { .. } => "add",
             Kind::Affine { .. } => "affine",
             Kind::Activate => "activate",
+            Kind::Shuffle { .. } => "shuffle",
+            Kind::Part { .. } => "delegate",
         }
     }
 }
@@ -150,6 +165,7 @@ impl Kind {
                 ..
             } => squeeze.len() + squeeze_bias.len() + excite.len() + excite_bias.len(),
             Kind::Affine { scale, shift } => scale.len() + shift.len(),
+            Kind::Part { part, .. } => part.parameters,
             _ => 0,
         }
     }
@@ -163,6 +179,7 @@ impl Kind {
             Kind::Excite {
                 squeeze, excite, ..
             } => squeeze.len() + excite.len(),
+            Kind::Part { part, .. } => part.multiply_adds,
             _ => 0,
         }
     }
@@ -180,6 +197,14 @@ pub struct Layer {
 }
 
 impl Layer {
+    /// What somebody else runs.
+    pub fn part(&self) -> Option<&Arc<Part>> {
+        match &self.kind {
+            Kind::Part { part, .. } => Some(part),
+            _ => None,
+        }
+    }
+
     /// All spans that it reads.
     pub fn reads(&self) -> impl Iterator<Item = Span> {
         let more = match &self.kind {
@@ -189,7 +214,14 @@ impl Layer {
             Kind::Add { other } => [Some(*other), None],
             _ => [None, None],
         };
-        std::iter::once(self.input).chain(more.into_iter().flatten())
+        let parts: &[Span] = match &self.kind {
+            Kind::Part { more, .. } => more,
+            _ => &[],
+        };
+        let more = more.into_iter().flatten();
+        std::iter::once(self.input)
+            .chain(more)
+            .chain(parts.iter().copied())
     }
 }
 

@@ -177,6 +177,22 @@ fn shapes(net: &Net, layer: &Layer) -> Result<(), &'static str> {
             "an affine layer's sizes differ",
         ),
         Kind::Activate => (input == output, "an activation's sizes differ"),
+        Kind::Shuffle { groups } => (
+            input == output
+                && (1..=input.channels).contains(groups)
+                && input.channels % groups == 0
+                && layer.activation == Activation::Identity,
+            "a shuffle's sizes differ",
+        ),
+        Kind::Part { part, .. } => (
+            part.output == output
+                && layer
+                    .reads()
+                    .map(|span| net.shape(span))
+                    .eq(part.inputs.iter().copied())
+                && layer.activation == Activation::Identity,
+            "a delegate's sizes differ",
+        ),
     };
     if good { Ok(()) } else { Err(what) }
 }
@@ -267,6 +283,12 @@ mod tests {
             let error = Net::new(values(), layers, 0, whole).unwrap_err();
             assert_eq!(error.what, what);
         }
+        let uneven = Layer {
+            kind: Kind::Shuffle { groups: 3 },
+            ..copy("a", span(0, 0, 4), whole)
+        };
+        let error = Net::new(values(), vec![uneven], 0, whole).unwrap_err();
+        assert_eq!(error.what, "a shuffle's sizes differ");
         assert!(Net::new(values(), Vec::new(), 2, whole).is_err());
         assert!(Net::new(vec![shape(0), shape(4)], good, 0, whole).is_err());
     }
