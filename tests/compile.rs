@@ -7,7 +7,7 @@ use std::path::Path;
 use edge_classify::compile;
 use edge_classify::plan::{self, Belongings, Plan};
 use edge_classify::zoo::{self, Export, Registry, Weights};
-use support::exporters::{geffnet, put_behind, save};
+use support::exporters::{correlations, geffnet, put_behind, save};
 use support::{MODEL, program, records, run, stderr, stdout};
 
 fn compile_bundled(directory: &Path) -> String {
@@ -80,12 +80,18 @@ fn what_cannot_be_a_plan_is_refused_and_nothing_written() {
     put_behind(&mut model, "Tanh");
     save(&model, Path::new(&path("tanh.onnx")));
     refused(&path("tanh.onnx"), "tanh.plan", "(Tanh)");
+    save(&correlations(), Path::new(&path("correlations.onnx")));
+    refused(
+        &path("correlations.onnx"),
+        "correlations.plan",
+        "all of this network",
+    );
     refused(MODEL, "lite0.onnx", ".plan");
     refused("nothing", "nothing.plan", "nothing");
     let plan = compile_bundled(directory.path());
     refused(&plan, "again.plan", "a plan already");
     let left = std::fs::read_dir(directory.path()).unwrap().count();
-    assert_eq!(left, 2, "a plan and the model");
+    assert_eq!(left, 3, "a plan and the models");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod support;
 
 use edge_classify::zoo::{self, Registry};
-use support::exporters::{geffnet, put_behind, save};
+use support::exporters::{correlations, geffnet, put_behind, save};
 use support::{MODEL, run, stderr, stdout};
 
 #[test]
@@ -34,15 +34,28 @@ fn the_layers_of_the_bundled_model_are_listed() {
 }
 
 #[test]
-fn a_network_that_tract_runs_comes_with_the_reason() {
+fn what_tract_runs_comes_with_the_reason() {
     let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("tanh.onnx");
+    let file = directory.path().join("model.onnx");
+    let inspected = |model| {
+        save(&model, &file);
+        let output = run(&["inspect", file.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        stdout(&output)
+    };
     let mut model = geffnet();
+    let layers = |text: &str| text.lines().count() - 2;
+    let plain = layers(&inspected(model.clone()));
     put_behind(&mut model, "Tanh");
-    save(&model, &file);
-    let output = run(&["inspect", file.to_str().unwrap()]);
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    for part in ["tanh: ", "tract", "(Tanh)"] {
-        assert!(stdout(&output).contains(part), "{}", stdout(&output));
+    let text = inspected(model);
+    // The last layer, and a line about it.
+    assert_eq!(layers(&text), plain + 2, "{text}");
+    let line = text.lines().nth_back(1).unwrap();
+    for part in [&*format!("{plain} is run by tract"), "(Tanh): no layer"] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    let text = inspected(correlations());
+    for part in ["model: ", "all run by tract", "neither factor", "100 %"] {
+        assert!(text.contains(part), "{part}: {text}");
     }
 }

@@ -42,6 +42,15 @@ fn print(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         .chain(rows)
         .collect();
     table::write(&table, &[0, 5, 6], out)?;
+    for (index, layer) in report.layers.iter().enumerate() {
+        let Some(part) = &layer.part else { continue };
+        writeln!(
+            out,
+            "{index} is run by tract, because of {}; it is {}",
+            one_line(&part.reason),
+            one_line(&part.nodes.join(", "))
+        )?;
+    }
     let total = |of: fn(&LayerReport) -> usize| report.layers.iter().map(of).sum::<usize>() as f64;
     writeln!(
         out,

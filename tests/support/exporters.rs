@@ -91,6 +91,52 @@ pub fn put_behind(model: &mut ModelProto, op_type: &str) {
     });
 }
 
+/// The products of the picture's planes with each other: of such a network, no layer of ours does the work.
+pub fn correlations() -> ModelProto {
+    let mut model = geffnet();
+    let graph = model.graph.as_mut().unwrap();
+    let picture = picture_input(graph).name.clone();
+    graph.initializer.clear();
+    graph.input.retain(|input| input.name == picture);
+    let node = |op_type: &str, input: &[&str], output: &str, attribute| NodeProto {
+        op_type: op_type.to_owned(),
+        input: input.iter().map(|name| (*name).to_owned()).collect(),
+        output: vec![output.to_owned()],
+        attribute: vec![attribute],
+        ..Default::default()
+    };
+    graph.node = vec![
+        node("Flatten", &[&picture], "planes", integer("axis", 2)),
+        node(
+            "Transpose",
+            &["planes"],
+            "pixels",
+            integers("perm", &[1, 0]),
+        ),
+        node(
+            "MatMul",
+            &["planes", "pixels"],
+            "products",
+            integer("unused", 0),
+        ),
+        node("Flatten", &["products"], "scores", integer("axis", 0)),
+    ];
+    graph.node[2].attribute.clear();
+    graph.value_info.clear();
+    graph.output[0].name = "scores".to_owned();
+    graph.output[0].r#type = None;
+    model
+}
+
+fn integers(name: &str, values: &[i64]) -> AttributeProto {
+    AttributeProto {
+        name: name.to_owned(),
+        r#type: AttributeType::Ints as i32,
+        ints: values.to_vec(),
+        ..Default::default()
+    }
+}
+
 pub fn integer(name: &str, value: i64) -> AttributeProto {
     AttributeProto {
         name: name.to_owned(),

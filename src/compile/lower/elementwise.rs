@@ -52,6 +52,28 @@ impl Reader<'_> {
         self.same(&read, &x)
     }
 
+    /// Its slope below zero, and what is missing from that above.
+    pub fn leaky_relu(&mut self, node: &TypedNode, slope: f32) -> Read {
+        let x = self.input(node, 0)?;
+        let channels = self.shape(x.id).channels;
+        let scaled = |this: &mut Self, scale: f32, from: &Tracked| {
+            let op = Op::Affine {
+                scale: vec![scale; channels],
+                shift: vec![0.0; channels],
+            };
+            this.emit(node, op, vec![from.id], x.layout)
+        };
+        let below = scaled(self, slope, &x)?;
+        let positive = Activation::Clamp {
+            low: 0.0,
+            high: f32::INFINITY,
+        };
+        let above = self.activate(node, x.clone(), positive)?;
+        let above = scaled(self, 1.0 - slope, &above)?;
+        let read = self.emit(node, Op::Add, vec![below.id, above.id], x.layout)?;
+        self.same(&read, &x)
+    }
+
     fn combine(&mut self, node: &TypedNode, op: &dyn BinMiniOp, a: Tracked, b: Tracked) -> Read {
         let (shape_a, shape_b) = (self.shape(a.id), self.shape(b.id));
         let (x, other) = if shape_a.pixels() >= shape_b.pixels() {

@@ -1,44 +1,45 @@
 //! The rewritten graph as a list of layers: splits and concatenations become ranges of values.
 
-use super::NotCovered;
-use super::graph::{Graph, Id, Op};
-use crate::engine::net::{Kind, Layer, Net, Shape, Span};
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use edge_classify_kernels::Activation;
+use tract_core::internal::OutletId;
+
+use super::NotCovered;
+use super::graph::{Graph, Id, Op, Uses};
+use crate::engine::net::{Kind, Layer, Net, Part, Shape, Span};
 
 struct Emitter {
     graph: Graph,
+    parts: HashMap<OutletId, Arc<Part>>,
     values: Vec<Shape>,
     layers: Vec<Layer>,
     /// Where each node's result is.
     places: Vec<Option<Span>>,
-    /// Whether nothing but a concatenation may read the node, so that it can be computed in that.
+    /// Whether the node is computed in a concatenation.
     in_place: Vec<bool>,
 }
 
-pub(super) fn emit(graph: Graph) -> Result<Net, NotCovered> {
+/// `parts` are the tensors that tract computes.
+pub(super) fn emit(
+    mut graph: Graph,
+    parts: HashMap<OutletId, Arc<Part>>,
+) -> Result<Net, NotCovered> {
+    let uses = graph.uses();
     let order = graph.order();
-    let mut readers = vec![0; graph.nodes.len()];
-    readers[graph.output] += 1;
-    for id in &order {
-        for input in &graph.nodes[*id].inputs {
-            readers[*input] += 1;
-        }
-    }
-    let computed = |op: &Op| !matches!(op, Op::Input | Op::Slice { .. });
-    let nodes = graph.nodes.iter().zip(readers);
     let output = graph.output;
     let mut emitter = Emitter {
         values: Vec::new(),
         layers: Vec::new(),
         places: vec![None; graph.nodes.len()],
-        in_place: nodes
-            .map(|(node, readers)| readers == 1 && computed(&node.op))
-            .collect(),
+        in_place: vec![false; graph.nodes.len()],
         graph,
+        parts,
     };
-    // A concatenation is placed before its parts, so that they are computed in it.
+    // What reads a node is placed before it, so that it can be computed in a concatenation.
     for id in order.iter().rev() {
-        emitter.place(*id);
+        emitter.place(&uses, *id);
     }
     let mut input = None;
     for id in order {
@@ -47,16 +48,11 @@ pub(super) fn emit(graph: Graph) -> Result<Net, NotCovered> {
         }
         emitter.node(id)?;
     }
-    let refuse = |reason: String| NotCovered {
-        node: String::new(),
-        op: "the network".to_owned(),
-        reason,
-    };
-    let output = emitter.places[output];
     let (input, output) = input
-        .zip(output)
-        .ok_or_else(|| refuse("its output does not depend on its input".to_owned()))?;
-    Net::new(emitter.values, emitter.layers, input, output).map_err(|e| refuse(e.to_string()))
+        .zip(emitter.places[output])
+        .ok_or_else(|| NotCovered::whole("its output does not depend on its input"))?;
+    let net = Net::new(emitter.values, emitter.layers, input, output);
+    net.map_err(|e| NotCovered::whole(e.to_string()))
 }
 
 impl Emitter {
@@ -69,30 +65,53 @@ impl Emitter {
         }
     }
 
-    fn place(&mut self, id: Id) {
+    fn place(&mut self, uses: &Uses, id: Id) {
         if matches!(self.graph.nodes[id].op, Op::Slice { .. }) {
             return;
         }
-        let place = match self.places[id] {
-            Some(place) => place,
-            None => self.value(self.graph.nodes[id].shape),
-        };
+        let inside = self.in_concat(uses, id);
+        self.in_place[id] = inside.is_some();
+        let place = inside.unwrap_or_else(|| self.value(self.graph.nodes[id].shape));
         self.places[id] = Some(place);
-        let node = &self.graph.nodes[id];
-        if node.op != Op::Concat {
-            return;
+    }
+
+    /// The node's place in the one concatenation that it is a part of.
+    fn in_concat(&self, uses: &Uses, id: Id) -> Option<Span> {
+        let is_concat = |user: &&Id| self.graph.nodes[**user].op == Op::Concat;
+        let mut concats = uses.of(id).iter().filter(is_concat);
+        let (concat, more) = (concats.next()?, concats.next());
+        let computed = self.graph.nodes[id].op != Op::Input;
+        let place = self.places[*concat]?;
+        if more.is_some() || !computed || id == self.graph.output {
+            return None;
         }
-        let mut first = place.first;
-        for part in &node.inputs {
-            let channels = self.graph.nodes[*part].shape.channels;
-            if self.in_place[*part] {
-                self.places[*part] = Some(Span {
-                    first,
-                    channels,
-                    ..place
-                });
-            }
-            first += channels;
+        if uses
+            .of(id)
+            .iter()
+            .any(|user| user != concat && self.forbids(uses, *user, place))
+        {
+            return None;
+        }
+        let parts = self.graph.nodes[*concat].inputs.iter();
+        let before = parts.take_while(|part| **part != id);
+        let before = before.map(|part| self.graph.nodes[*part].shape.channels);
+        Some(Span {
+            first: place.first + before.sum::<usize>(),
+            channels: self.graph.nodes[id].shape.channels,
+            ..place
+        })
+    }
+
+    /// Whether a reader cannot read from a place: dense convolutions read whole values, and no layer reads the value that
+    /// it writes.
+    fn forbids(&self, uses: &Uses, user: Id, place: Span) -> bool {
+        match self.graph.nodes[user].op {
+            Op::Convolution { .. } => true,
+            Op::Slice { .. } => uses
+                .of(user)
+                .iter()
+                .any(|user| self.forbids(uses, *user, place)),
+            _ => self.places[user].is_none_or(|span| span.value == place.value),
         }
     }
 
@@ -231,6 +250,16 @@ impl Emitter {
                 shift: shift.into(),
             },
             Op::Activate => Kind::Activate,
+            Op::Shuffle { groups } => Kind::Shuffle { groups },
+            Op::Foreign(outlet) => {
+                let part = self.parts.get(&outlet);
+                let part = part.ok_or_else(|| refuse("nothing computes it"))?.clone();
+                let more = (1..part.inputs.len()).map(input);
+                Kind::Part {
+                    more: more.collect::<Result<_, _>>()?,
+                    part,
+                }
+            }
             Op::Input | Op::Slice { .. } | Op::Concat | Op::Gone => {
                 return Err(refuse("is no layer"));
             }

@@ -1,6 +1,7 @@
 //! The network while it is being lowered: nodes that name what they read, easy to rewrite.
 
 use edge_classify_kernels::{Activation, Pool, Window};
+use tract_core::internal::OutletId;
 
 use crate::engine::net::Shape;
 
@@ -51,6 +52,11 @@ pub enum Op {
     },
     /// Nothing but its activation.
     Activate,
+    Shuffle {
+        groups: usize,
+    },
+    /// A tensor that tract computes; inputs: all that the part reads.
+    Foreign(OutletId),
     /// Channels from `first` on, as many as the node's shape has.
     Slice {
         first: usize,
@@ -128,6 +134,11 @@ impl Graph {
         }
         self.nodes[old].op = Op::Gone;
         self.nodes[old].inputs.clear();
+    }
+
+    /// Whether a product has two factors of many pixels, for which there is no layer.
+    pub fn multiplies_pictures(&self, node: &Node) -> bool {
+        node.op == Op::Multiply && self.nodes[node.inputs[1]].shape.pixels() != 1
     }
 
     /// The nodes that the output needs, each after those that it reads.

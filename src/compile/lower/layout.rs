@@ -39,6 +39,32 @@ impl Layout {
         })
     }
 
+    /// Of a tensor of which no more is known than its shape: a vector, a sequence of vectors or a picture of planes.
+    pub fn usual(dims: &[usize]) -> Option<Layout> {
+        let axes = 0..dims.len();
+        let long: Vec<usize> = axes.clone().filter(|axis| dims[*axis] > 1).collect();
+        let picture = |[channels, height, width]: [usize; 3]| Layout {
+            channels,
+            height: Some(height),
+            width: Some(width),
+        };
+        match (&*long, dims) {
+            (_, [1, _, _, _]) => Some(picture([1, 2, 3])),
+            (&[channels, height, width], _) => Some(picture([channels, height, width])),
+            (&[width, channels], _) => Some(Layout {
+                channels,
+                height: None,
+                width: Some(width),
+            }),
+            (&[] | &[_], _) => Some(Layout {
+                channels: long.first().copied().or(axes.last())?,
+                height: None,
+                width: None,
+            }),
+            _ => None,
+        }
+    }
+
     /// After axes have been added, removed, moved or grouped otherwise.
     pub fn change(&self, op: &AxisOp, dims: &[usize]) -> Option<Layout> {
         match op {

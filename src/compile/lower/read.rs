@@ -1,23 +1,24 @@
 //! tract's nodes, one by one, to the graph's.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use edge_classify_kernels::Activation;
 use tract_core::internal::*;
 use tract_core::ops::array::{Slice, TypedConcat};
 use tract_core::ops::binary::TypedBinOp;
 use tract_core::ops::cnn::{Conv, MaxPool, SumPool};
+use tract_core::ops::downsample::Downsample;
 use tract_core::ops::einsum::EinSum;
 use tract_core::ops::element_wise::ElementWiseOp;
 use tract_core::ops::identity::Identity;
 use tract_core::ops::konst::Const;
-use tract_core::ops::nn::{HardSwish, Reduce, Reducer, Sigmoid, Silu};
+use tract_core::ops::nn::{HardSwish, LeakyRelu, Reduce, Reducer, Sigmoid, Silu};
 use tract_core::ops::source::TypedSource;
 
-use super::NotCovered;
 use super::constants::Constants;
 use super::graph::{Graph, Id, Node, Op};
 use super::layout::{Layout, concrete};
+use super::moved::Moved;
 use crate::engine::net::Shape;
 
 /// A tensor that depends on the picture.
@@ -29,58 +30,77 @@ pub(super) struct Tracked {
     pub dims: Vec<usize>,
 }
 
+/// What is known of a tensor that depends on the picture.
+#[derive(Debug, Clone)]
+pub(super) enum Known {
+    Ours(Tracked),
+    /// Has the values of one of ours in an order that no layer reads; nothing computes it yet.
+    Moved(Moved),
+    /// tract is to compute it; with the layout that it has if a layer reads it.
+    Theirs(Option<Layout>),
+}
+
 pub(super) struct Reader<'a> {
     pub model: &'a TypedModel,
     pub graph: Graph,
     pub constants: Constants,
-    tracked: HashMap<OutletId, Tracked>,
+    known: HashMap<OutletId, Known>,
+    /// Nodes that no layer computes, and why.
+    pub refused: BTreeMap<usize, String>,
+    /// What was known before the node that is being read changed it.
+    undo: Vec<(OutletId, Known)>,
 }
 
 /// What a node becomes, or why it does not.
 pub(super) type Read = Result<Tracked, String>;
 
-pub(super) fn read(model: &TypedModel) -> Result<Graph, NotCovered> {
+/// Reads all nodes in their order. Those in `left`, and those that no layer computes, are left to tract.
+pub(super) fn read<'a>(
+    model: &'a TypedModel,
+    order: &[usize],
+    left: &HashMap<usize, Option<String>>,
+) -> Reader<'a> {
     let mut reader = Reader {
         model,
         graph: Graph::default(),
         constants: Constants::default(),
-        tracked: HashMap::new(),
+        known: HashMap::new(),
+        refused: BTreeMap::new(),
+        undo: Vec::new(),
     };
-    let whole = |reason: String| NotCovered {
-        node: String::new(),
-        op: "the network".to_owned(),
-        reason,
-    };
-    let order = model.eval_order().map_err(|e| whole(format!("{e:#}")))?;
     for id in order {
-        let node = &model.nodes()[id];
-        let tracked = node
+        let node = &model.nodes()[*id];
+        let depends = node
             .inputs
             .iter()
-            .any(|outlet| reader.tracked.contains_key(outlet));
-        if node.op_is::<Const>() || (!tracked && reader.constants.compute(model, node)) {
+            .any(|outlet| reader.known.contains_key(outlet));
+        if node.op_is::<Const>() || (!depends && reader.constants.compute(model, node)) {
             continue;
         }
-        let read = reader.node(node).map_err(|reason| NotCovered {
-            node: node.name.clone(),
-            op: node.op.name().into_owned(),
-            reason,
-        })?;
-        reader.tracked.insert(OutletId::new(id, 0), read);
+        let before = reader.graph.nodes.len();
+        let read = match left.get(id) {
+            Some(reason) => Err(reason.clone()),
+            None => reader.node(node).map_err(Some),
+        };
+        match read {
+            Ok(known) => {
+                reader.undo.clear();
+                reader.known.insert(OutletId::new(*id, 0), known);
+            }
+            Err(reason) => {
+                reader.graph.nodes.truncate(before);
+                while let Some((outlet, known)) = reader.undo.pop() {
+                    reader.known.insert(outlet, known);
+                }
+                reader.leave(node, reason);
+            }
+        }
     }
-    let output = model
-        .output_outlets()
-        .ok()
-        .and_then(|outlets| outlets.first());
-    let output = output.and_then(|outlet| reader.tracked.get(outlet));
-    let output =
-        output.ok_or_else(|| whole("its output does not depend on its input".to_owned()))?;
-    reader.graph.output = output.id;
-    Ok(reader.graph)
+    reader
 }
 
 impl Reader<'_> {
-    fn node(&mut self, node: &TypedNode) -> Read {
+    fn node(&mut self, node: &TypedNode) -> Result<Known, String> {
         if node.outputs.len() != 1 {
             return Err(format!("has {} outputs", node.outputs.len()));
         }
@@ -88,6 +108,13 @@ impl Reader<'_> {
         if fact.datum_type != DatumType::F32 {
             return Err(format!("computes {:?}", fact.datum_type));
         }
+        match node.op().downcast_ref::<AxisOp>() {
+            Some(op) => self.change_axes(node, op),
+            None => self.computed(node).map(Known::Ours),
+        }
+    }
+
+    fn computed(&mut self, node: &TypedNode) -> Read {
         let op = node.op();
         if op.is::<TypedSource>() {
             return self.source(node);
@@ -105,6 +132,9 @@ impl Reader<'_> {
             return self.binary(node, &*op.0);
         }
         if let Some(op) = op.downcast_ref::<ElementWiseOp>() {
+            if let Some(LeakyRelu { alpha }) = op.0.downcast_ref() {
+                return self.leaky_relu(node, *alpha);
+            }
             let activation = if op.0.is::<HardSwish>() {
                 Activation::HardSwish
             } else if op.0.is::<Silu>() {
@@ -131,19 +161,75 @@ impl Reader<'_> {
         if let Some(op) = op.downcast_ref::<TypedConcat>() {
             return self.concat(node, op);
         }
-        if let Some(op) = op.downcast_ref::<AxisOp>() {
-            let x = self.input(node, 0)?;
-            let layout = x.layout.change(op, &x.dims);
-            let layout = layout.ok_or("mixes channels with height and width")?;
-            return self.output(node, x.id, layout);
+        if let Some(op) = op.downcast_ref::<Downsample>() {
+            return self.downsample(node, op);
         }
         Err("no layer computes this".to_owned())
     }
 
-    pub fn input(&self, node: &TypedNode, slot: usize) -> Read {
-        let outlet = node.inputs.get(slot).ok_or("an input is missing")?;
-        let tracked = self.tracked.get(outlet).cloned();
-        tracked.ok_or_else(|| format!("input {slot} is a constant"))
+    /// Leaves a node to tract.
+    fn leave(&mut self, node: &TypedNode, reason: Option<String>) {
+        let layouts = node
+            .inputs
+            .iter()
+            .filter_map(|outlet| match self.known(*outlet)? {
+                Known::Ours(tracked) => Some((tracked.layout, tracked.dims.len())),
+                Known::Moved(_) => None,
+                Known::Theirs(layout) => {
+                    let rank = self.model.outlet_fact(*outlet).ok()?.rank();
+                    layout.map(|layout| (layout, rank))
+                }
+            });
+        let of_input = layouts.into_iter().next();
+        for (slot, output) in node.outputs.iter().enumerate() {
+            let layout = concrete(&output.fact.shape).and_then(|dims| {
+                let same = of_input
+                    .filter(|(layout, rank)| *rank == dims.len() && layout.shape(&dims).is_some());
+                same.map_or_else(|| Layout::usual(&dims), |(layout, _)| Some(layout))
+            });
+            let layout = layout.filter(|_| output.fact.datum_type == DatumType::F32);
+            let outlet = OutletId::new(node.id, slot);
+            self.known.insert(outlet, Known::Theirs(layout));
+        }
+        if let Some(reason) = reason {
+            self.refused.insert(node.id, reason);
+        }
+    }
+
+    pub fn known(&self, outlet: OutletId) -> Option<&Known> {
+        self.known.get(&outlet)
+    }
+
+    pub fn input(&mut self, node: &TypedNode, slot: usize) -> Read {
+        let outlet = *node.inputs.get(slot).ok_or("an input is missing")?;
+        self.tracked(outlet)
+            .map_err(|reason| format!("input {slot} {reason}"))
+    }
+
+    /// A tensor for a layer to read; if tract is to compute it, it becomes one.
+    pub fn tracked(&mut self, outlet: OutletId) -> Read {
+        let layout = match self.known(outlet) {
+            None => return Err("is a constant".to_owned()),
+            Some(Known::Ours(tracked)) => return Ok(tracked.clone()),
+            Some(Known::Theirs(layout)) => *layout,
+            Some(Known::Moved(moved)) => Layout::usual(moved.dims()),
+        };
+        let fact = self
+            .model
+            .outlet_fact(outlet)
+            .map_err(|e| format!("{e:#}"))?;
+        let dims = concrete(&fact.shape).ok_or("has no fixed shape")?;
+        let picture = layout.and_then(|layout| Some((layout, layout.shape(&dims)?)));
+        let (layout, shape) = picture.ok_or_else(|| format!("is no picture: {fact:?}"))?;
+        let name = &self.model.nodes()[outlet.node].name;
+        let foreign = Node::new(name, Op::Foreign(outlet), Vec::new(), shape);
+        let id = self.graph.add(foreign);
+        let tracked = Tracked { id, layout, dims };
+        let ours = Known::Ours(tracked.clone());
+        if let Some(before) = self.known.insert(outlet, ours) {
+            self.undo.push((outlet, before));
+        }
+        Ok(tracked)
     }
 
     /// A node's constant input.
@@ -156,7 +242,7 @@ impl Reader<'_> {
     }
 
     /// The node's output is what `id` computes.
-    fn output(&self, node: &TypedNode, id: Id, layout: Layout) -> Read {
+    pub fn output(&self, node: &TypedNode, id: Id, layout: Layout) -> Read {
         let dims = concrete(&node.outputs[0].fact.shape).ok_or("its shape is not fixed")?;
         if layout.shape(&dims) != Some(self.shape(id)) {
             return Err(format!("has an output of {dims:?}"));
@@ -235,8 +321,9 @@ impl Reader<'_> {
     }
 
     fn concat(&mut self, node: &TypedNode, op: &TypedConcat) -> Read {
-        let parts = (0..node.inputs.len()).map(|slot| self.input(node, slot));
-        let parts = parts.collect::<Result<Vec<_>, _>>()?;
+        let slots = 0..node.inputs.len();
+        let parts: Result<Vec<_>, _> = slots.map(|slot| self.input(node, slot)).collect();
+        let parts = parts?;
         let first = parts.first().ok_or("has no inputs")?;
         let layout = first.layout;
         let alike = |part: &Tracked| {

@@ -3,17 +3,20 @@
 use edge_classify_kernels::{Pool, Window};
 use tract_core::internal::*;
 use tract_core::ops::cnn::{Conv, KernelFormat, MaxPool, PoolSpec, SumPool};
+use tract_core::ops::downsample::Downsample;
 
 use super::constants::floats;
 use super::graph::Op;
+use super::groups::Grouped;
 use super::layout::Layout;
 use super::read::{Read, Reader, Tracked};
+use crate::engine::net::Shape;
 
-/// The window, whether there is no padding after the picture that it does not say, and where the axes are.
+/// The window, where the axes are, and whether some of it reaches further than the padding.
 struct Slide {
     window: Window,
     layout: Layout,
-    padded: bool,
+    beyond: bool,
 }
 
 impl Reader<'_> {
@@ -72,14 +75,12 @@ impl Reader<'_> {
                 w.pad_left,
             ),
         ];
-        let padded = window.pad_top > 0
-            || window.pad_left > 0
-            || reaches[0] > sides[0]
-            || reaches[1] > sides[1];
+        let beyond =
+            reaches[0] > sides[0] + rows.pad_after || reaches[1] > sides[1] + columns.pad_after;
         Ok(Slide {
             window,
             layout,
-            padded,
+            beyond,
         })
     }
 
@@ -145,9 +146,51 @@ impl Reader<'_> {
                 window,
             }
         } else {
-            return Err(format!("{} groups of {inputs} channels", op.group));
+            let conv = Grouped {
+                groups: op.group,
+                weights: &weights,
+                bias: &bias,
+                window: Some(window).filter(|_| !in_place),
+            };
+            return self.grouped(node, &x, layout, &conv);
         };
         self.emit(node, op, vec![x.id], layout)
+    }
+
+    /// Every so many pixels of a row or a column: what is left of strides when tract has moved them.
+    pub fn downsample(&mut self, node: &TypedNode, op: &Downsample) -> Read {
+        let x = self.input(node, 0)?;
+        let Shape { height, width, .. } = self.shape(x.id);
+        let stride = usize::try_from(op.stride).unwrap_or(0);
+        if stride == 0 || op.modulo != 0 {
+            return Err("begins elsewhere than at the first pixel".to_owned());
+        }
+        let axis = Some(op.axis);
+        let (stride_h, stride_w) = if axis == x.layout.height {
+            (stride, 1)
+        } else if axis == x.layout.width {
+            (1, stride)
+        } else {
+            return Err("takes some of the channels".to_owned());
+        };
+        let op = Op::Pool {
+            pool: Pool::Max,
+            window: Window {
+                height,
+                width,
+                kernel_h: 1,
+                kernel_w: 1,
+                stride_h,
+                stride_w,
+                dilation_h: 1,
+                dilation_w: 1,
+                pad_top: 0,
+                pad_left: 0,
+                out_height: height.div_ceil(stride_h),
+                out_width: width.div_ceil(stride_w),
+            },
+        };
+        self.emit(node, op, vec![x.id], x.layout)
     }
 
     pub fn max_pool(&mut self, node: &TypedNode, op: &MaxPool) -> Read {
@@ -163,12 +206,15 @@ impl Reader<'_> {
     pub fn sum_pool(&mut self, node: &TypedNode, op: &SumPool) -> Read {
         let x = self.input(node, 0)?;
         let slide = self.slide(&x, &op.pool_spec)?;
-        if !op.normalize || (op.count_include_pad && slide.padded) {
-            return Err("is not a mean of what is in the picture".to_owned());
+        if !op.normalize {
+            return Err("is a sum".to_owned());
+        }
+        if op.count_include_pad && slide.beyond {
+            return Err("counts some of what is beyond the padding".to_owned());
         }
         let op = Op::Pool {
             pool: Pool::Average {
-                count_padding: false,
+                count_padding: op.count_include_pad,
             },
             window: slide.window,
         };

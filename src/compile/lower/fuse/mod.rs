@@ -10,6 +10,8 @@ mod gates;
 mod residuals;
 mod siblings;
 mod slices;
+mod strides;
+mod sums;
 
 use edge_classify_kernels::Activation;
 
@@ -18,7 +20,8 @@ use super::graph::{Graph, Id, Op, Uses};
 /// Changes the graph at a node, or says that there is nothing to change.
 type Rule = fn(&mut Graph, &Uses, Id) -> bool;
 
-const RULES: [Rule; 15] = [
+const RULES: [Rule; 19] = [
+    sums::join,
     slices::of_whole,
     slices::rejoined,
     slices::of_slice,
@@ -33,7 +36,11 @@ const RULES: [Rule; 15] = [
     activations::through_concat,
     activations::recognise,
     gates::into_pointwise,
+    // Once more, as terms have lost their biases to their weights.
+    sums::join,
     residuals::into_producer,
+    strides::join,
+    strides::into_pointwise,
 ];
 
 pub(super) fn fuse(graph: &mut Graph) {
