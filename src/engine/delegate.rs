@@ -75,24 +75,39 @@ impl Border {
         self.dims.iter().product()
     }
 
-    /// Calls with every pixel's index and where it begins in the tensor.
-    fn pixels(&self) -> impl Iterator<Item = (usize, usize)> {
+    /// Where a pixel begins in the tensor.
+    fn start(&self, pixel: usize) -> usize {
         let [row, column, _] = self.strides;
-        let width = self.shape.width;
-        (0..self.shape.pixels()).map(move |at| (at, at / width * row + at % width * column))
+        pixel / self.shape.width * row + pixel % self.shape.width * column
+    }
+
+    /// Calls with a value's place in the tensor, its pixel and its channel, for some pixels at a time: a cache keeps them
+    /// while they are gone through channel by channel.
+    fn values(&self, mut each: impl FnMut(usize, usize, usize)) {
+        let Shape { channels, .. } = self.shape;
+        let pixels = self.shape.pixels();
+        for first in (0..pixels).step_by(BLOCK) {
+            let block = first..pixels.min(first + BLOCK);
+            let starts: [usize; BLOCK] = std::array::from_fn(|at| self.start(first + at));
+            for channel in 0..channels {
+                let place = channel * self.strides[2];
+                for (pixel, start) in block.clone().zip(starts) {
+                    each(start + place, pixel, channel);
+                }
+            }
+        }
     }
 
     fn tensor(&self, rows: Rows) -> TractResult<Tensor> {
-        let (channels, stride) = (self.shape.channels, self.strides[2]);
+        let channels = self.shape.channels;
         let mut values = vec![0.0f32; self.len()];
-        for (pixel, at) in self.pixels() {
-            let from = &rows.data[pixel * rows.stride..][..channels];
-            if stride == 1 {
-                values[at..at + channels].copy_from_slice(from);
-            } else {
-                let to = values[at..].iter_mut().step_by(stride);
-                to.zip(from).for_each(|(to, from)| *to = *from);
+        if self.strides[2] == 1 {
+            for pixel in 0..self.shape.pixels() {
+                let from = &rows.data[pixel * rows.stride..][..channels];
+                values[self.start(pixel)..][..channels].copy_from_slice(from);
             }
+        } else {
+            self.values(|at, pixel, c| values[at] = rows.data[pixel * rows.stride + c]);
         }
         Tensor::from_shape(&self.dims, &values)
     }
@@ -101,16 +116,18 @@ impl Border {
         if values.len() != self.len() {
             return Err(TractError::msg(format!("{} values", values.len())));
         }
-        let (channels, stride) = (self.shape.channels, self.strides[2]);
-        for (pixel, at) in self.pixels() {
-            let to = &mut output.data[pixel * output.stride..][..channels];
-            if stride == 1 {
-                to.copy_from_slice(&values[at..at + channels]);
-            } else {
-                let from = values[at..].iter().step_by(stride);
-                to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+        let channels = self.shape.channels;
+        if self.strides[2] == 1 {
+            for pixel in 0..self.shape.pixels() {
+                let to = &mut output.data[pixel * output.stride..][..channels];
+                to.copy_from_slice(&values[self.start(pixel)..][..channels]);
             }
+        } else {
+            self.values(|at, pixel, c| output.data[pixel * output.stride + c] = values[at]);
         }
         Ok(())
     }
 }
+
+/// Pixels that are gone through together.
+const BLOCK: usize = 16;

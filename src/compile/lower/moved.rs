@@ -4,6 +4,7 @@ use tract_core::internal::*;
 
 use super::graph::{Node, Op};
 use super::layout::{Layout, concrete};
+use super::product::View;
 use super::read::{Known, Reader, Tracked};
 
 /// A tensor with all values of a tracked one in an order that no layout says.
@@ -106,6 +107,55 @@ impl Moved {
             (c * height + along(layout.height, at)) * width + along(layout.width, at)
         });
         Some((axis, order.collect()))
+    }
+
+    /// What each axis is of the picture, where every one is rows, columns, or some of the channels.
+    pub fn view(&self) -> Option<View> {
+        let Tracked { dims, layout, .. } = &self.source;
+        let order = self.order.try_as_plain_ram().ok()?;
+        let order = order.as_slice::<i64>().ok()?;
+        let shape = self.order.shape();
+        let inner = |axis: usize| shape[axis + 1..].iter().product::<usize>();
+        let steps: Vec<usize> = (0..shape.len())
+            .map(|axis| {
+                order
+                    .get(inner(axis))
+                    .filter(|_| shape[axis] > 1)
+                    .map_or(0, |at| *at as usize)
+            })
+            .collect();
+        let along = |at: usize| {
+            let places = (0..shape.len()).map(|axis| at / inner(axis) % shape[axis] * steps[axis]);
+            places.sum::<usize>()
+        };
+        if !order
+            .iter()
+            .enumerate()
+            .all(|(at, from)| *from as usize == along(at))
+        {
+            return None;
+        }
+        let stride = |axis: usize| dims[axis + 1..].iter().product::<usize>();
+        let same = |axis: usize, of: Option<usize>| {
+            of.is_some_and(|of| {
+                dims[of] > 1 && (shape[axis], steps[axis]) == (dims[of], stride(of))
+            })
+        };
+        let long = || (0..shape.len()).filter(|axis| shape[*axis] > 1);
+        let height = long().find(|axis| same(*axis, layout.height));
+        let width = long().find(|axis| Some(*axis) != height && same(*axis, layout.width));
+        let step = stride(layout.channels);
+        let rest = long().filter(|axis| ![height, width].contains(&Some(*axis)));
+        let channels = rest.map(|axis| {
+            let all = steps[axis] * shape[axis];
+            let fits = steps[axis].is_multiple_of(step) && all <= dims[layout.channels] * step;
+            fits.then(|| (axis, steps[axis] / step))
+        });
+        Some(View {
+            channels: channels.collect::<Option<_>>()?,
+            height,
+            width,
+        })
     }
 
     pub fn dims(&self) -> &[usize] {

@@ -1,13 +1,15 @@
 //! 1 x 1 convolutions and linear layers, which tract has as sums of products over named axes.
 
+use std::collections::HashMap;
+
 use edge_classify_kernels::Window;
 use tract_core::internal::*;
 use tract_core::ops::einsum::EinSum;
 
 use super::constants::floats;
-use super::graph::Op;
+use super::graph::{Id, Op};
 use super::layout::Layout;
-use super::read::{Known, Read, Reader, Tracked};
+use super::read::{Known, Read, Reader};
 use crate::engine::net::Shape;
 
 /// The size of an axis of weights, and the distance of its elements.
@@ -17,13 +19,25 @@ struct Axis {
     stride: usize,
 }
 
-/// What the tensor's axes are multiplied by: channels, rows and columns of the input, and the outputs.
+/// What a tensor is multiplied by.
 #[derive(Debug)]
 struct Weights {
-    inputs: [Axis; 3],
+    /// Those of its axes that are added up.
+    inputs: HashMap<usize, Axis>,
     outputs: Axis,
     output_axis: usize,
 }
+
+/// What the axes of a tensor are of a picture of ours.
+#[derive(Debug, Clone)]
+pub(super) struct View {
+    /// Which are of channels, and how many channels further the next element of each is.
+    pub channels: Vec<(usize, usize)>,
+    pub height: Option<usize>,
+    pub width: Option<usize>,
+}
+
+const ONE: Axis = Axis { size: 1, stride: 0 };
 
 impl Reader<'_> {
     pub fn product(&mut self, node: &TypedNode, op: &EinSum) -> Read {
@@ -34,63 +48,105 @@ impl Reader<'_> {
             .into_iter()
             .find_map(|slot| Some((slot, self.constant(node, slot)?)))
             .ok_or("neither factor is constant")?;
-        let (x, order) = match self.flat(node.inputs[1 - slot]) {
-            Some((x, order)) => (x, Some(order)),
-            None => (self.input(node, 1 - slot)?, None),
+        let moved = match self.known(node.inputs[1 - slot]) {
+            Some(Known::Moved(moved)) => Some(moved.clone()),
+            _ => None,
         };
-        let read = axes(op, &x, slot, weights.shape())?;
-        let picture = self.shape(x.id);
-        let inputs = order.as_ref().map_or(picture.channels, Vec::len);
-        let [channels, rows, columns] = read.inputs;
-        let outputs = read.outputs;
-        let row_len = channels.size * rows.size * columns.size;
-        if channels.size != inputs || row_len * outputs.size != weights.len() {
+        let values = floats(&weights).ok_or("its weights are not f32")?;
+        if let Some(moved) = &moved
+            && let Some((axis, order)) = moved.flat()
+        {
+            let read = axes(op, slot, weights.shape())?;
+            let input = read.inputs.get(&axis).copied().unwrap_or(ONE);
+            if input.size != order.len() || input.size * read.outputs.size != values.len() {
+                return Err(format!("is not a product over all values: {}", op.axes));
+            }
+            let mut offsets = vec![0; order.len()];
+            for (i, place) in order.iter().enumerate() {
+                offsets[*place] = i * input.stride;
+            }
+            let layout = Layout {
+                channels: read.output_axis,
+                height: None,
+                width: None,
+            };
+            let rows = rows(&values, read.outputs, &offsets);
+            return self.linear(node, moved.source.id, rows, read.outputs.size, true, layout);
+        }
+        let (id, view) = match moved.and_then(|moved| Some((moved.source.id, moved.view()?))) {
+            Some(found) => found,
+            None => {
+                let x = self.input(node, 1 - slot)?;
+                let view = View {
+                    channels: vec![(x.layout.channels, 1)],
+                    height: x.layout.height,
+                    width: x.layout.width,
+                };
+                (x.id, view)
+            }
+        };
+        let picture = self.shape(id);
+        let read = axes(op, slot, weights.shape())?;
+        let size = |axis: Option<usize>| axis.and_then(|axis| read.inputs.get(&axis));
+        let (rows_axis, columns_axis) = (size(view.height), size(view.width));
+        let [high, wide] = [rows_axis, columns_axis].map(|axis| axis.copied().unwrap_or(ONE));
+        let pixels = high.size * wide.size;
+        let channels: Vec<(Axis, usize)> = view
+            .channels
+            .iter()
+            .map(|(axis, step)| (size(Some(*axis)).copied().unwrap_or(ONE), *step))
+            .collect();
+        let added: usize = read.inputs.values().map(|axis| axis.size).product();
+        let of_channels: usize = channels.iter().map(|(axis, _)| axis.size).product();
+        if of_channels != picture.channels
+            || added != of_channels * pixels
+            || added * read.outputs.size != values.len()
+        {
             return Err(format!("is not a product over channels: {}", op.axes));
         }
-        let all = order.is_some() || rows.size * columns.size > 1;
-        if order.is_none() && all && rows.size * columns.size != picture.pixels() {
+        let all = pixels > 1;
+        if all && pixels != picture.pixels() {
             return Err(format!("adds up rows or columns: {}", op.axes));
         }
+        let offset = |at: usize| {
+            let (channel, pixel) = (at / pixels, at % pixels);
+            let of_channel = channels
+                .iter()
+                .map(|(axis, step)| channel / step % axis.size * axis.stride);
+            of_channel.sum::<usize>()
+                + pixel / wide.size * high.stride
+                + pixel % wide.size * wide.stride
+        };
+        let offsets: Vec<usize> = (0..added).map(offset).collect();
         let kept = |axis: usize| {
             let place = (InOut::In(1 - slot), axis);
             op.axes.track_axis(place, InOut::Out(0)).ok().flatten()
         };
         let layout = Layout {
             channels: read.output_axis,
-            height: x.layout.height.and_then(kept),
-            width: x.layout.width.and_then(kept),
+            height: view.height.and_then(kept),
+            width: view.width.and_then(kept),
         };
-        let values = floats(&weights).ok_or("its weights are not f32")?;
-        // From each of a kernel's weights to the tensor's.
-        let offsets: Vec<usize> = match order {
-            Some(order) => {
-                let mut offsets = vec![0; order.len()];
-                for (i, place) in order.iter().enumerate() {
-                    offsets[*place] = i * channels.stride;
-                }
-                offsets
-            }
-            None => (0..row_len)
-                .map(|at| {
-                    let (pixel, pixels) =
-                        (at % (rows.size * columns.size), rows.size * columns.size);
-                    at / pixels * channels.stride
-                        + pixel / columns.size * rows.stride
-                        + pixel % columns.size * columns.stride
-                })
-                .collect(),
-        };
-        let row = |o: usize| offsets.iter().map(move |at| (o, at));
-        let all_rows = (0..outputs.size).flat_map(row);
-        let weights = all_rows
-            .map(|(o, at)| values[o * outputs.stride + at])
-            .collect();
-        let bias = vec![0.0; outputs.size];
+        let rows = rows(&values, read.outputs, &offsets);
+        self.linear(node, id, rows, read.outputs.size, all, layout)
+    }
+
+    /// A layer with such weights, of all pixels at once or of each.
+    fn linear(
+        &mut self,
+        node: &TypedNode,
+        x: Id,
+        weights: Vec<f32>,
+        outputs: usize,
+        all: bool,
+        layout: Layout,
+    ) -> Read {
+        let bias = vec![0.0; outputs];
         let op = if all {
             Op::Convolution {
                 weights,
                 bias,
-                window: whole(picture),
+                window: whole(self.shape(x)),
                 residual: false,
             }
         } else {
@@ -101,48 +157,35 @@ impl Reader<'_> {
                 residual: false,
             }
         };
-        self.emit(node, op, vec![x.id], layout)
-    }
-
-    /// A picture laid flat, as a vector of its values, with where each was among channels, rows and columns.
-    fn flat(&self, outlet: OutletId) -> Option<(Tracked, Vec<usize>)> {
-        let Some(Known::Moved(moved)) = self.known(outlet) else {
-            return None;
-        };
-        let (axis, order) = moved.flat()?;
-        let layout = Layout {
-            channels: axis,
-            height: None,
-            width: None,
-        };
-        let x = Tracked {
-            id: moved.source.id,
-            layout,
-            dims: moved.dims().to_vec(),
-        };
-        Some((x, order))
+        self.emit(node, op, vec![x], layout)
     }
 }
 
-/// Which axes of the tensor in `slot` are which.
-fn axes(op: &EinSum, x: &Tracked, slot: usize, dims: &[usize]) -> Result<Weights, String> {
-    let one = Axis { size: 1, stride: 0 };
-    let (mut inputs, mut outputs, mut output_axis) = ([one; 3], one, None);
+/// The weights of every output, each where its offset says.
+fn rows(values: &[f32], outputs: Axis, offsets: &[usize]) -> Vec<f32> {
+    let mut rows = Vec::with_capacity(outputs.size * offsets.len());
+    for o in 0..outputs.size {
+        rows.extend(offsets.iter().map(|at| values[o * outputs.stride + at]));
+    }
+    rows
+}
+
+/// Which axes the constant in `slot`, of such a shape, has with those of the other tensor, and which for itself.
+fn axes(op: &EinSum, slot: usize, dims: &[usize]) -> Result<Weights, String> {
+    let (mut inputs, mut outputs, mut output_axis) = (HashMap::new(), ONE, None);
     for axis in op.axes.iter_all_axes() {
         let places = [&axis.inputs[1 - slot], &axis.inputs[slot], &axis.outputs[0]];
         if places.iter().any(|places| places.len() > 1) {
             return Err(format!("takes a diagonal: {}", op.axes));
         }
         let [of_x, of_weights, of_output] = places.map(|places| places.first().copied());
-        let found = of_weights.map_or(one, |axis| Axis {
+        let found = of_weights.map_or(ONE, |axis| Axis {
             size: dims[axis],
             stride: dims[axis + 1..].iter().product(),
         });
-        let all = [Some(x.layout.channels), x.layout.height, x.layout.width];
         match (of_x, of_weights, of_output) {
-            (Some(_), Some(_), None) if all.contains(&of_x) => {
-                let at = all.iter().position(|axis| *axis == of_x).unwrap_or(0);
-                inputs[at] = found;
+            (Some(of_x), Some(_), None) => {
+                inputs.insert(of_x, found);
             }
             (None, Some(_), Some(of_output)) if output_axis.is_none() || found.size > 1 => {
                 if outputs.size > 1 {
@@ -150,9 +193,6 @@ fn axes(op: &EinSum, x: &Tracked, slot: usize, dims: &[usize]) -> Result<Weights
                 }
                 outputs = found;
                 output_axis = Some(of_output);
-            }
-            (Some(of_x), None, None) if x.dims[of_x] > 1 => {
-                return Err(format!("adds up pixels: {}", op.axes));
             }
             (_, Some(_), _) if found.size > 1 => {
                 return Err(format!("has weights for each pixel or group: {}", op.axes));

@@ -20,11 +20,12 @@ use super::graph::{Graph, Id, Op, Uses};
 /// Changes the graph at a node, or says that there is nothing to change.
 type Rule = fn(&mut Graph, &Uses, Id) -> bool;
 
-const RULES: [Rule; 19] = [
+const RULES: [Rule; 21] = [
     sums::join,
     slices::of_whole,
     slices::rejoined,
     slices::of_slice,
+    slices::nest,
     slices::of_concat,
     slices::hoist,
     affine::drop_identity,
@@ -39,6 +40,7 @@ const RULES: [Rule; 19] = [
     // Once more, as terms have lost their biases to their weights.
     sums::join,
     residuals::into_producer,
+    strides::drop_identity,
     strides::join,
     strides::into_pointwise,
 ];

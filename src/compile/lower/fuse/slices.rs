@@ -59,6 +59,30 @@ pub(super) fn rejoined(graph: &mut Graph, _: &Uses, id: Id) -> bool {
     false
 }
 
+/// A concatenation that begins with all of another's parts begins with that one: values that grow, as where every layer
+/// reads all those before it, are written once.
+pub(super) fn nest(graph: &mut Graph, uses: &Uses, id: Id) -> bool {
+    let node = &graph.nodes[id];
+    let Some(first) = node.inputs.first().filter(|_| node.op == Op::Concat) else {
+        return false;
+    };
+    let begins = |other: &&Id| {
+        let other = &graph.nodes[**other];
+        other.op == Op::Concat
+            && other.inputs.len() > 1
+            && other.inputs.len() < node.inputs.len()
+            && node.inputs.starts_with(&other.inputs)
+    };
+    let others = uses.of(*first).iter().filter(begins);
+    let longest = others.max_by_key(|other| graph.nodes[**other].inputs.len());
+    let Some(longest) = longest.copied() else {
+        return false;
+    };
+    let len = graph.nodes[longest].inputs.len();
+    graph.nodes[id].inputs.splice(..len, [longest]);
+    true
+}
+
 /// Where all that is read of a concatenation are its parts, there is no need of it.
 pub(super) fn of_concat(graph: &mut Graph, uses: &Uses, id: Id) -> bool {
     if graph.nodes[id].op != Op::Concat || graph.output == id {

@@ -23,6 +23,30 @@ fn skips(op: &Op) -> Option<Window> {
     }
 }
 
+/// Windows of one pixel that see every pixel: what pools become where there is nothing to pool.
+pub(super) fn drop_identity(graph: &mut Graph, _: &Uses, id: Id) -> bool {
+    let node = &graph.nodes[id];
+    let Op::Pool { window, .. } = &node.op else {
+        return false;
+    };
+    let source = node.inputs[0];
+    let one = (window.kernel_h, window.kernel_w) == (1, 1);
+    let same = one && graph.nodes[source].shape == node.shape;
+    // With strides or padding, as many pixels could be others.
+    if same
+        && (
+            window.stride_h,
+            window.stride_w,
+            window.pad_top,
+            window.pad_left,
+        ) == (1, 1, 0, 0)
+    {
+        graph.replace(id, source);
+        return true;
+    }
+    false
+}
+
 /// One that skips rows and one that skips columns.
 pub(super) fn join(graph: &mut Graph, uses: &Uses, id: Id) -> bool {
     let Some(second) = skips(&graph.nodes[id].op) else {

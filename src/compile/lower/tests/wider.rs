@@ -113,6 +113,32 @@ fn linear_layers_of_pictures_are_convolutions() {
 }
 
 #[test]
+fn pointwise_convolutions_of_shuffled_channels_need_no_shuffle() {
+    for (groups, each) in [(2, 6), (3, 4), (4, 3)] {
+        let (mut b, x) = Builder::new();
+        let x = b.conv(x, 3, 12, 1);
+        let x = b.wire(reshape(1, &[12], &[groups, each]), &[x]);
+        let x = b.wire(AxisOp::Move(1, 2), &[x]);
+        let x = product(&mut b, "abcde,nbc->ande", x, &[7, each, groups]);
+        let kinds = b.lowered(x);
+        assert_eq!(kinds, Ok(vec!["convolution", "pointwise"]), "{groups}");
+    }
+}
+
+#[test]
+fn pools_of_one_pixel_are_nothing() {
+    let (mut b, x) = Builder::new();
+    let x = b.conv(x, 3, 8, 1);
+    let pool = MaxPool {
+        pool_spec: Builder::pool_spec(1, 0, 8, 8),
+        with_index_outputs: None,
+    };
+    let x = b.wire(pool, &[x]);
+    let x = b.conv(x, 3, 8, 1);
+    assert_eq!(b.lowered(x), Ok(vec!["convolution", "convolution"]));
+}
+
+#[test]
 fn linear_layers_of_vectors_are_pointwise() {
     let (mut b, x) = Builder::new();
     let x = b.conv(x, 3, 5, 1);
@@ -180,17 +206,23 @@ fn sums_of_pointwise_convolutions_are_one() {
 
 #[test]
 fn a_concatenation_that_grows_is_not_copied() {
-    let (mut b, x) = Builder::new();
-    let mut x = b.conv(x, 3, 8, 1);
-    for _ in 0..3 {
-        let y = b.norm(x);
-        let y = b.with(Max, y, 0.0);
-        let y = b.conv(y, 3, 4, 1);
-        x = b.wire(TypedConcat { axis: 1 }, &[x, y]);
+    // Of the one before and a part, or of all parts.
+    for nested in [true, false] {
+        let (mut b, x) = Builder::new();
+        let mut x = b.conv(x, 3, 8, 1);
+        let mut all = vec![x];
+        for _ in 0..3 {
+            let y = b.norm(x);
+            let y = b.with(Max, y, 0.0);
+            let y = b.conv(y, 3, 4, 1);
+            all.push(y);
+            let parts = if nested { vec![x, y] } else { all.clone() };
+            x = b.wire(TypedConcat { axis: 1 }, &parts);
+        }
+        let kinds = b.lowered(x).unwrap();
+        assert_eq!(kinds.iter().filter(|kind| **kind == "affine").count(), 3);
+        assert_eq!(kinds.len(), 7, "{kinds:?}");
     }
-    let kinds = b.lowered(x).unwrap();
-    assert_eq!(kinds.iter().filter(|kind| **kind == "affine").count(), 3);
-    assert_eq!(kinds.len(), 7, "{kinds:?}");
 }
 
 #[test]
