@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use edge_classify::compile;
-use edge_classify::engine::{Program, Session, Threads};
+use edge_classify::engine::{Options, Program, Session, Threads};
 use edge_classify::zoo::{self, Export, NetworkDef, Registry, Weights, synthetic_tensor};
 use edge_classify_kernels::Isa;
 use serde::Deserialize;
@@ -73,7 +73,15 @@ fn logits(
         // No layer is left to tract.
         let net = compile::lower(&graph).unwrap_or_else(|e| panic!("{}: {e}", network.name));
         let threads = Threads::new(1).unwrap();
-        let mut session = Session::with_isa(Program::Net(net), *isa, threads).unwrap();
+        let mut session = Session::with(
+            Program::Net(net),
+            &Options {
+                isa: *isa,
+                threads,
+                fuse: true,
+            },
+        )
+        .unwrap();
         session.run(&input).unwrap()
     };
     isas.iter().map(on).collect()

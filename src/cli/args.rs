@@ -116,8 +116,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = probability)]
     pub threshold: f32,
 
-    /// Threads for one inference
-    #[arg(long, value_name = "N", default_value = "1", value_parser = threads)]
+    /// Threads for one inference; auto: the fast cores that this process may use
+    #[arg(long, value_name = "N|auto", default_value = "1", value_parser = threads)]
     pub threads: Threads,
 
     /// Preprocessing pipeline, instead of the model's own
@@ -181,6 +181,14 @@ impl From<Filter> for Interpolation {
 pub struct InspectArgs {
     /// Model by name or file
     pub model: String,
+
+    /// As it is run on so many threads
+    #[arg(long, value_name = "N", default_value = "1", value_parser = threads)]
+    pub threads: Threads,
+
+    /// Compute each layer by itself, none together by bands of rows
+    #[arg(long)]
+    pub no_fuse: bool,
 }
 
 #[derive(Debug, Args)]
@@ -198,8 +206,8 @@ pub struct BenchArgs {
     /// Model by name or file
     pub model: String,
 
-    /// Threads for one inference
-    #[arg(long, value_name = "N", default_value = "1", value_parser = threads)]
+    /// Threads for one inference; auto: the fast cores that this process may use
+    #[arg(long, value_name = "N|auto", default_value = "1", value_parser = threads)]
     pub threads: Threads,
 
     /// How long to measure, after a tenth of it to warm up
@@ -213,6 +221,10 @@ pub struct BenchArgs {
     /// Measure each layer, too, in inferences of their own
     #[arg(long)]
     pub layers: bool,
+
+    /// Compute each layer by itself, none together by bands of rows
+    #[arg(long)]
+    pub no_fuse: bool,
 
     /// Print a JSON object
     #[arg(long)]
@@ -232,9 +244,13 @@ pub struct InferArgs {
     #[arg(long, value_name = "FILE")]
     pub output: PathBuf,
 
-    /// Threads for one inference
-    #[arg(long, value_name = "N", default_value = "1", value_parser = threads)]
+    /// Threads for one inference; auto: the fast cores that this process may use
+    #[arg(long, value_name = "N|auto", default_value = "1", value_parser = threads)]
     pub threads: Threads,
+
+    /// Compute each layer by itself, none together by bands of rows
+    #[arg(long)]
+    pub no_fuse: bool,
 }
 
 #[derive(Debug, Args)]
@@ -370,8 +386,11 @@ fn crop_pct(text: &str) -> Result<f64, String> {
 }
 
 fn threads(text: &str) -> Result<Threads, String> {
+    if text == "auto" {
+        return Ok(Threads::auto());
+    }
     let threads = text.parse().ok().and_then(Threads::new);
-    threads.ok_or_else(|| format!("expected a number from 1 to {}", Threads::MAX))
+    threads.ok_or_else(|| format!("expected auto or a number from 1 to {}", Threads::MAX))
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -430,6 +449,7 @@ mod tests {
             "--threshold 1.5",
             "--threshold nan",
             "--threads 0",
+            "--threads all",
             "--fps 0",
             "--fps inf",
             "--camera-size 640",
@@ -456,6 +476,7 @@ mod tests {
             let line = format!("export n --weights synthetic -o n.onnx {bad}");
             assert!(parse(&line).is_err(), "{bad}");
         }
+        assert!(parse("--model m --camera test --threads auto").is_ok());
         let cli = parse("--model m --camera test --camera-size 640x480 --camera-format mjpg");
         assert!(parse("--model m --camera test --log warn,edge_classify=debug").is_ok());
         let run = cli.unwrap().run;

@@ -9,10 +9,15 @@ use npyz::{NpyFile, Order, WriterBuilder};
 
 use super::args::InferArgs;
 use crate::daemon;
+use crate::engine::Options;
 
 pub fn infer(args: &InferArgs) -> Result<()> {
     let installed = super::find_model(&args.model)?;
-    let mut session = daemon::load_session(&installed, args.threads)?;
+    let options = Options {
+        fuse: !args.no_fuse,
+        ..Options::new(args.threads)?
+    };
+    let mut session = daemon::load_session(&installed, &options)?;
     let (height, width) = session.input_size();
     let tensor = read(&args.tensor, [1, 3, height as u64, width as u64])
         .with_context(|| args.tensor.display().to_string())?;

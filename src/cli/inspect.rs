@@ -8,21 +8,25 @@ use super::args::InspectArgs;
 use super::table;
 use crate::compile;
 use crate::daemon;
-use crate::engine::{LayerReport, Report};
+use crate::engine::{LayerReport, Options, Report};
 use crate::plan::Plan;
 use crate::text::one_line;
 use edge_classify_kernels::Activation;
 
 pub fn inspect(args: &InspectArgs) -> Result<()> {
     let installed = super::find_model(&args.model)?;
+    let options = Options {
+        fuse: !args.no_fuse,
+        ..Options::new(args.threads)?
+    };
     let mut out = io::stdout().lock();
     if installed.is_plan() {
         let net = Plan::open(&installed.file)?.net()?;
-        return print(&Report::new(net)?, &mut out).context("cannot print");
+        return print(&Report::new(net, &options)?, &mut out).context("cannot print");
     }
     let graph = daemon::load_graph(&installed)?;
     match compile::lower(&graph) {
-        Ok(net) => print(&Report::new(net)?, &mut out),
+        Ok(net) => print(&Report::new(net, &options)?, &mut out),
         Err(reason) => writeln!(
             out,
             "{}: {} nodes, all run by tract, because of {reason}",
@@ -74,7 +78,10 @@ fn row((index, layer): (usize, &LayerReport)) -> [String; 9] {
     then.extend(activation(layer.activation));
     let kilobytes = |bytes: usize| format!("{:.1}", bytes as f64 / 1e3);
     let place = layer.place.as_ref().map_or_else(
-        || "with the layer before".to_owned(),
+        || match layer.group {
+            1 => "with the layer before".to_owned(),
+            _ => "by bands".to_owned(),
+        },
         |place| format!("{}..{}", kilobytes(place.start), kilobytes(place.end)),
     );
     [

@@ -6,7 +6,7 @@ use thiserror::Error;
 use tract_onnx::prelude::TypedModel;
 
 use crate::compile::{self, OnnxError};
-use crate::engine::{EngineError, Program, Session, Threads};
+use crate::engine::{EngineError, Options, Program, Session, Threads};
 use crate::model::{CardError, Installed, Labels, LabelsError, Scores};
 use crate::plan::{Plan, PlanError};
 use crate::preprocess::{Size, Spec, SpecError};
@@ -76,12 +76,17 @@ pub fn load_program(model: &Installed) -> Result<Program, LoadError> {
 }
 
 /// Loads the network alone: without labels and preprocessing.
-pub fn load_session(model: &Installed, threads: Threads) -> Result<Session, LoadError> {
+pub fn load_session(model: &Installed, options: &Options) -> Result<Session, LoadError> {
     let program = load_program(model)?;
-    Session::new(program, threads).map_err(|source| LoadError::Engine {
-        path: model.file.clone(),
+    Session::with(program, options).map_err(engine(model))
+}
+
+fn engine(model: &Installed) -> impl Fn(EngineError) -> LoadError {
+    let path = model.file.clone();
+    move |source| LoadError::Engine {
+        path: path.clone(),
         source,
-    })
+    }
 }
 
 /// Loads a model. `labels` replaces the labels that its card names.
@@ -90,7 +95,8 @@ pub fn load(
     labels: Option<&Path>,
     threads: Threads,
 ) -> Result<LoadedModel, LoadError> {
-    let session = load_session(model, threads)?;
+    let options = Options::new(threads).map_err(engine(model))?;
+    let session = load_session(model, &options)?;
     let spec = match &model.card {
         Some(card) => card.preprocess.clone(),
         None => assumed_spec(model, &session)?,

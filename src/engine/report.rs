@@ -7,7 +7,7 @@ use edge_classify_kernels::{Activation, Window};
 
 use super::executor::Packed;
 use super::net::{Kind, Layer, Net, Part, Shape};
-use super::{EngineError, chosen_isa};
+use super::{EngineError, Options};
 
 /// A network as this processor runs it.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub struct LayerReport {
     pub bytes: usize,
     /// Bytes of the arena between the first and the last value of the output.
     pub place: Option<Range<usize>>,
+    /// How many layers, this one among them, are computed together by bands of rows.
+    pub group: usize,
     /// What tract runs.
     pub part: Option<Arc<Part>>,
 }
@@ -79,20 +81,26 @@ impl LayerReport {
             multiply_adds: layer.kind.multiply_adds(output.pixels()),
             bytes: values * size_of::<f32>(),
             place: None,
+            group: 1,
             part: layer.part().cloned(),
         }
     }
 }
 
 impl Report {
-    pub fn new(net: Net) -> Result<Report, EngineError> {
-        let isa = chosen_isa()?;
+    pub fn new(net: Net, options: &Options) -> Result<Report, EngineError> {
+        let isa = options.isa;
         let mut layers = LayerReport::all(&net);
         let parameters = net.layers().iter().map(|layer| layer.kind.parameters());
         let parameters = parameters.sum();
-        let packed = Packed::new(net, isa)?;
+        let packed = Packed::new(net, isa, options.cache())?;
         for (index, place) in packed.places() {
             layers[index].place = Some(place);
+        }
+        for group in packed.groups() {
+            for index in group {
+                layers[*index].group = group.len();
+            }
         }
         Ok(Report {
             isa: isa.name(),

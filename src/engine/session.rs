@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use edge_classify_kernels::Isa;
 use thiserror::Error;
 use tract_core::prelude::TypedModel;
 
 use super::executor::{Executor, Packed, Team};
 use super::graph::GraphRunner;
 use super::net::Net;
-use super::{Threads, chosen_isa};
+use super::{Options, Threads};
 
 /// A network as it was compiled.
 pub enum Program {
@@ -48,18 +47,19 @@ pub enum EngineError {
 impl Session {
     /// Prepares a network for this processor.
     pub fn new(program: Program, threads: Threads) -> Result<Self, EngineError> {
-        Session::with_isa(program, chosen_isa()?, threads)
+        Session::with(program, &Options::new(threads)?)
     }
 
-    /// Prepares a network for one of this processor's instruction sets. What tract runs chooses for itself.
-    pub fn with_isa(program: Program, isa: Isa, threads: Threads) -> Result<Self, EngineError> {
+    /// Prepares a network to be run as the options say.
+    pub fn with(program: Program, options: &Options) -> Result<Self, EngineError> {
+        let threads = options.threads;
         match program {
             Program::Net(net) => {
                 let shape = net.input();
                 if shape.channels != 3 {
                     return Err(EngineError::Prepare(format!("its input is {shape:?}")));
                 }
-                let packed = Arc::new(Packed::new(net, isa)?);
+                let packed = Arc::new(Packed::new(net, options.isa, options.cache())?);
                 let team = Arc::new(Team::new(threads)?);
                 Ok(Session {
                     height: shape.height,
@@ -134,12 +134,12 @@ impl Session {
         Ok(())
     }
 
-    /// Runs the network and tells what each layer took, by its index; a layer that another computes on the way took
-    /// nothing. False, and nothing told, for a network that tract runs.
+    /// Runs the network and tells what layers took that are computed together, by their indices; a layer that another
+    /// computes on the way is not among them. False, and nothing told, for a network that tract runs.
     pub fn run_timed(
         &mut self,
         input: &[f32],
-        took: &mut (dyn FnMut(usize, Duration) + Send),
+        took: &mut (dyn FnMut(&[usize], Duration) + Send),
     ) -> Result<bool, EngineError> {
         let Runner::Net(executor) = &mut self.runner else {
             return Ok(false);

@@ -19,6 +19,14 @@ impl Threads {
             .map(Threads)
     }
 
+    /// As many as there are cores of the fastest kind, but no more than this process may use: an inference is done when its
+    /// slowest thread is, and one beyond a limit of the container waits for the others.
+    pub fn auto() -> Self {
+        let allowed = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let count = fastest_cores(&capacities()).map_or(allowed, |fastest| fastest.min(allowed));
+        Threads::new(count.min(Self::MAX)).unwrap_or(Threads(NonZeroUsize::MIN))
+    }
+
     pub fn get(self) -> usize {
         self.0.get()
     }
@@ -28,5 +36,45 @@ impl Threads {
             1 => Executor::SingleThread,
             n => Executor::multithread(n),
         }
+    }
+}
+
+/// What Linux says of each core's speed, where they differ (Arm's `capacity-dmips-mhz`).
+fn capacities() -> Vec<u32> {
+    let cores = std::fs::read_dir("/sys/devices/system/cpu")
+        .into_iter()
+        .flatten();
+    let capacity = |core: std::io::Result<std::fs::DirEntry>| {
+        let file = core.ok()?.path().join("cpu_capacity");
+        std::fs::read_to_string(file).ok()?.trim().parse().ok()
+    };
+    cores.filter_map(capacity).collect()
+}
+
+/// How many are about as fast as the fastest; `None` if nothing is known.
+fn fastest_cores(capacities: &[u32]) -> Option<usize> {
+    let fastest = *capacities.iter().max()?;
+    // Cores of one kind may differ a little in their clocks.
+    let as_fast = |capacity: &&u32| **capacity >= fastest - fastest / 10;
+    Some(capacities.iter().filter(as_fast).count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_cores_of_the_fastest_kind_are_counted() {
+        assert_eq!(fastest_cores(&[]), None);
+        assert_eq!(fastest_cores(&[1024; 4]), Some(4));
+        // A board with four small and two large cores; one with three kinds.
+        assert_eq!(fastest_cores(&[446, 446, 446, 446, 1024, 1024]), Some(2));
+        assert_eq!(fastest_cores(&[250, 250, 870, 870, 1024, 990]), Some(2));
+    }
+
+    #[test]
+    fn no_more_than_are_allowed() {
+        let allowed = std::thread::available_parallelism().unwrap();
+        assert!(Threads::auto().0 <= allowed);
     }
 }

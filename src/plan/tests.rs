@@ -1,6 +1,6 @@
 //! Whatever befalls a plan on its way, it is the same network or an error.
 
-use edge_classify_kernels::{Activation, Isa, Window};
+use edge_classify_kernels::{Activation, Window};
 use proptest::prelude::*;
 
 use super::*;
@@ -111,7 +111,7 @@ impl Written {
 
 fn logits(net: Net) -> Result<Vec<f32>, String> {
     let threads = Threads::new(1).unwrap();
-    let session = Session::with_isa(Program::Net(net), Isa::best(), threads);
+    let session = Session::new(Program::Net(net), threads);
     let mut session = session.map_err(|e| e.to_string())?;
     let input: Vec<f32> = (0..session.input_len()).map(|i| (i as f32).cos()).collect();
     session.run(&input).map_err(|e| e.to_string())

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::args::BenchArgs;
 use crate::daemon;
-use crate::engine::{LayerReport, Program, Session, chosen_isa};
+use crate::engine::{LayerReport, Options, Program, Session};
 use machine::{Build, Processor};
 use times::Times;
 
@@ -46,11 +46,13 @@ struct Record {
     layers: Option<Vec<LayerRecord>>,
 }
 
-/// One layer's part. Layers that are computed on the way, in another's, have none of the time.
+/// The part of a layer, or of several that are computed together; the name and output are the last one's. What is computed
+/// on the way in another has none of the time.
 #[derive(Debug, Serialize)]
 struct LayerRecord {
     name: String,
-    layer: String,
+    /// Kind and window of each.
+    layers: Vec<String>,
     output: String,
     median_ms: f64,
     multiply_adds: usize,
@@ -71,14 +73,18 @@ pub fn bench(args: &BenchArgs, started: Instant) -> Result<()> {
         Program::Net(net) => Some(LayerReport::all(net)),
         Program::Graph(_) => None,
     };
-    let mut session = Session::new(program, args.threads)?;
+    let options = Options {
+        fuse: !args.no_fuse,
+        ..Options::new(args.threads)?
+    };
+    let mut session = Session::with(program, &options)?;
     let load = loading.elapsed();
     let input = noise(session.input_len());
     let mut logits = vec![0.0; session.classes()];
     session.run_into(&input, &mut logits)?;
     let first_result = started.elapsed();
 
-    let isa = chosen_isa()?;
+    let isa = options.isa;
     let threads = args.threads.get();
     let before = machine::peak(isa, threads);
     let mut run = || session.run_into(&input, &mut logits);
@@ -152,26 +158,31 @@ fn per_layer(
     args: &BenchArgs,
     peak: f64,
 ) -> Result<Vec<LayerRecord>> {
-    let mut took: BTreeMap<usize, Vec<Duration>> = BTreeMap::new();
-    let mut each = |layer, duration| took.entry(layer).or_default().push(duration);
+    let mut took: BTreeMap<Vec<usize>, Vec<Duration>> = BTreeMap::new();
+    let mut each = |layers: &[usize], duration| match took.get_mut(layers) {
+        Some(durations) => durations.push(duration),
+        None => drop(took.insert(layers.to_vec(), vec![duration])),
+    };
     let mut run = || session.run_timed(input, &mut each).map(|_| ());
     match args.runs {
         Some(runs) => times::repeat(runs, &mut run)?,
         None => times::repeat_for(args.seconds, 1, &mut run)?,
     };
-    let records = took.into_iter().map(|(index, durations)| {
-        let layer = &layers[index];
+    let records = took.into_iter().map(|(indices, durations)| {
+        let group = || indices.iter().map(|index| &layers[*index]);
+        let last = group().next_back();
         let times = Times::of(durations);
-        let gflops = gflops(layer.multiply_adds, times.median_ms);
+        let multiply_adds = group().map(|layer| layer.multiply_adds).sum();
+        let gflops = gflops(multiply_adds, times.median_ms);
         LayerRecord {
-            name: layer.name.clone(),
-            layer: layer.title(),
-            output: layer.output.to_string(),
+            name: last.map_or_else(String::new, |layer| layer.name.clone()),
+            layers: group().map(LayerReport::title).collect(),
+            output: last.map_or_else(String::new, |layer| layer.output.to_string()),
             median_ms: times.median_ms,
-            multiply_adds: layer.multiply_adds,
+            multiply_adds,
             gflops,
             peak_share: gflops / peak,
-            bytes: layer.bytes,
+            bytes: group().map(|layer| layer.bytes).sum(),
         }
     });
     Ok(records.collect())

@@ -73,22 +73,29 @@ fn print_layers(layers: &[LayerRecord], out: &mut dyn Write) -> io::Result<()> {
     let head = [
         "MS", "%", "LAYER", "OUTPUT", "MADDS M", "KB", "GFLOP/S", "% PEAK", "NAME",
     ];
-    let rows = layers.iter().map(|layer| {
-        [
+    let mut table = vec![head.map(str::to_owned)];
+    for layer in layers {
+        let title = match &layer.layers[..] {
+            [title] => title.clone(),
+            several => format!("{} layers by bands of rows:", several.len()),
+        };
+        table.push([
             format!("{:.3}", layer.median_ms),
             format!("{:.1}", 100.0 * layer.median_ms / total),
-            layer.layer.clone(),
+            title,
             layer.output.clone(),
             format!("{:.2}", layer.multiply_adds as f64 / 1e6),
             format!("{:.1}", layer.bytes as f64 / 1e3),
             format!("{:.1}", layer.gflops),
             format!("{:.0}", 100.0 * layer.peak_share),
             one_line(&layer.name),
-        ]
-    });
-    let table: Vec<[String; 9]> = std::iter::once(head.map(str::to_owned))
-        .chain(rows)
-        .collect();
+        ]);
+        for title in layer.layers.iter().filter(|_| layer.layers.len() > 1) {
+            let mut row: [String; 9] = Default::default();
+            row[2] = format!("  {title}");
+            table.push(row);
+        }
+    }
     table::write(&table, &[0, 1, 4, 5, 6, 7], out)?;
     writeln!(out, "{total:.3} ms in layers, by their medians")
 }

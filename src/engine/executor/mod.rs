@@ -1,7 +1,10 @@
 //! A network packed for a processor, and the memory in which it runs.
 
 mod arena;
+mod chain;
+mod fuse;
 mod pack;
+mod piece;
 mod step;
 mod team;
 #[cfg(test)]
@@ -41,10 +44,13 @@ pub struct Packed {
 const GRAIN: usize = 200_000;
 
 impl Packed {
+    /// `cache`: bytes that one thread may fill of the cache that is its own, for layers to be computed together; without it
+    /// each is by itself.
+    ///
     /// # Errors
     /// If weights that are stored elsewhere cannot be read.
-    pub fn new(net: Net, isa: Isa) -> Result<Packed, EngineError> {
-        pack::pack(net, isa)
+    pub fn new(net: Net, isa: Isa, cache: Option<usize>) -> Result<Packed, EngineError> {
+        pack::pack(net, isa, cache)
     }
 
     /// Floats in the picture.
@@ -58,14 +64,22 @@ impl Packed {
     }
 
     /// Which bytes of the arena each layer writes, by its index in the network. A mean that a depthwise convolution
-    /// computes on the way has none of its own.
+    /// computes on the way has none of its own, nor have layers that are computed by bands.
     pub fn places(&self) -> BTreeMap<usize, Range<usize>> {
         let bytes = |step: &Step| {
             let Range { start, end } = step.output.range(0);
             start * size_of::<f32>()..end * size_of::<f32>()
         };
         let steps = self.steps.iter();
-        steps.map(|step| (step.layer, bytes(step))).collect()
+        let last = |step: &Step| step.layers.last().copied();
+        steps
+            .filter_map(|step| Some((last(step)?, bytes(step))))
+            .collect()
+    }
+
+    /// Layers that are computed together, by their indices.
+    pub fn groups(&self) -> impl Iterator<Item = &[usize]> {
+        self.steps.iter().map(|step| &step.layers[..])
     }
 
     /// Floats in the result.
@@ -114,16 +128,16 @@ impl Executor {
         self.run_steps(planes, |step, run| run(step))
     }
 
-    /// As [`Executor::run`], and tells the index of each layer that is computed and what it took.
+    /// As [`Executor::run`], and tells the indices of layers that are computed together and what they took.
     pub fn run_timed(
         &mut self,
         planes: &[f32],
-        took: &mut (dyn FnMut(usize, Duration) + Send),
+        took: &mut (dyn FnMut(&[usize], Duration) + Send),
     ) -> Result<&[f32], EngineError> {
         self.run_steps(planes, |step, run| {
             let start = Instant::now();
             run(step)?;
-            took(step.layer, start.elapsed());
+            took(&step.layers, start.elapsed());
             Ok(())
         })
     }

@@ -1,68 +1,101 @@
 //! From layers to steps: weights packed, places found.
 
-use edge_classify_kernels::{Isa, PackedConv, PackedDepthwise, PackedExcite, PackedMatrix};
+use edge_classify_kernels::{
+    Activation, Isa, PackedConv, PackedDepthwise, PackedExcite, PackedMatrix,
+};
 
 use super::arena::Arena;
+use super::chain::{Chain, Link};
+use super::fuse::{self, Group};
 use super::step::{Means, Run, Step};
 use super::{GRAIN, Packed};
 use crate::engine::EngineError;
 use crate::engine::net::{Kind, Layer, Net, Span};
 
-/// Of each layer, the weights are gone as soon as they are packed.
-pub(super) fn pack(net: Net, isa: Isa) -> Result<Packed, EngineError> {
+/// Of each layer, the weights are gone as soon as they are packed. `cache`: as [`fuse::groups`] takes it.
+pub(super) fn pack(net: Net, isa: Isa, cache: Option<usize>) -> Result<Packed, EngineError> {
     let means = means_of_depthwise(&net);
-    let is_mean = |index: usize| means.iter().any(|mean| mean.layer == index);
+    let is_run = |index: &usize| means.iter().all(|mean| mean.layer != *index);
     let with_depthwise = |index: usize| means.iter().find(|mean| mean.depthwise == index);
-    let layers = || {
-        net.layers()
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| !is_mean(*index))
-    };
-    let spans = layers().map(|(index, layer)| {
-        let touched = layer.reads().chain([layer.output]);
-        let mean = with_depthwise(index).map(|mean| mean.output);
-        touched.chain(mean).collect::<Vec<_>>()
-    });
-    let arena = Arena::plan(&net, &spans.collect::<Vec<_>>());
+    let run_layers: Vec<usize> = (0..net.layers().len()).filter(is_run).collect();
+    let has_mean = |index| with_depthwise(index).is_some();
+    let groups = fuse::groups(&net, &run_layers, &has_mean, cache);
+    let spans: Vec<_> = groups
+        .iter()
+        .map(|group| touched(&net, group, &means))
+        .collect();
+    let arena = Arena::plan(&net, &spans);
     let input = net.input();
     let whole = Span {
         value: net.input_value(),
         first: 0,
         channels: input.channels,
     };
-    let (whole, result) = (arena.place(whole), arena.place(net.output()));
-    let mut scratch_len = 0;
-    let mut steps = Vec::new();
+    let mut packed = Packed {
+        steps: Vec::new(),
+        input: arena.place(whole),
+        output: arena.place(net.output()),
+        size: [input.height, input.width, input.channels],
+        arena_len: arena.len(),
+        scratch_len: 0,
+        grain: GRAIN,
+    };
+    let heights: Vec<usize> = net.values().iter().map(|shape| shape.height).collect();
     let mut buffer = Vec::new();
-    for (index, layer) in net.into_layers().into_iter().enumerate() {
-        if is_mean(index) {
-            continue;
+    let mut layers: Vec<Option<Layer>> = net.into_layers().into_iter().map(Some).collect();
+    for Group {
+        layers: indices,
+        band,
+    } in groups
+    {
+        let mut links = Vec::new();
+        let (mut cost, mut ends) = (0, Vec::new());
+        for index in &indices {
+            let layer = layers[*index].take().expect("a layer is in one group");
+            let (input, output) = (arena.place(layer.input), arena.place(layer.output));
+            let (activation, height) = (layer.activation, heights[layer.output.value]);
+            let name = layer.name.clone();
+            let run = run(layer, with_depthwise(*index), isa, &arena, &mut buffer)
+                .map_err(|problem| EngineError::Prepare(format!("layer '{name}': {problem}")))?;
+            cost += run.cost(input, output);
+            ends.extend([input, output]);
+            links.push(Link::new(run, activation, output, height));
         }
-        let (input, output) = (arena.place(layer.input), arena.place(layer.output));
-        let activation = layer.activation;
-        let name = layer.name.clone();
-        let run = run(layer, with_depthwise(index), isa, &arena, &mut buffer)
-            .map_err(|problem| EngineError::Prepare(format!("layer '{name}': {problem}")))?;
-        scratch_len = scratch_len.max(run.scratch_len(output.pixels));
-        steps.push(Step {
-            layer: index,
-            cost: run.cost(input, output),
+        let (input, output) = (ends[0], ends[ends.len() - 1]);
+        let (run, activation) = match links.len() {
+            1 => links.remove(0).into_run(),
+            _ => (Run::Chain(Chain::new(links, band)), Activation::Identity),
+        };
+        packed.scratch_len = packed.scratch_len.max(run.scratch_len(output.pixels));
+        packed.steps.push(Step {
+            layers: indices,
+            cost,
             input,
             output,
             activation,
             run,
         });
     }
-    Ok(Packed {
-        steps,
-        input: whole,
-        output: result,
-        size: [input.height, input.width, input.channels],
-        arena_len: arena.len(),
-        scratch_len,
-        grain: GRAIN,
-    })
+    Ok(packed)
+}
+
+/// Spans of what is in the arena while a group is computed; what is between its layers is not.
+fn touched(net: &Net, group: &Group, means: &[Mean]) -> Vec<Span> {
+    let layers = || group.layers.iter().map(|index| &net.layers()[*index]);
+    let between = |span: &Span| {
+        let before_last = layers().take(group.layers.len() - 1);
+        before_last
+            .map(|layer| layer.output.value)
+            .any(|value| value == span.value)
+    };
+    let written = means
+        .iter()
+        .filter(|mean| group.layers.contains(&mean.depthwise));
+    let spans = layers().flat_map(|layer| layer.reads().chain([layer.output]));
+    spans
+        .filter(|span| !between(span))
+        .chain(written.map(|mean| mean.output))
+        .collect()
 }
 
 /// Part of a mean that a depthwise convolution computes with its output.

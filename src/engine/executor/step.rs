@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use edge_classify_kernels::{
-    Activation, Epilogue, Isa, PackedConv, PackedDepthwise, PackedExcite, PackedMatrix, Pool, Rows,
-    RowsMut, Window,
+    Activation, Isa, PackedConv, PackedDepthwise, PackedExcite, PackedMatrix, Pool, Rows, RowsMut,
+    Window,
 };
 use edge_classify_kernels::{
-    activate, add, conv, depthwise, excite, global_average, multiply_channels, pointwise, pool,
-    scale_shift,
+    activate, add, excite, global_average, multiply_channels, pool, scale_shift,
 };
 
 use super::arena::Place;
+use super::chain::Chain;
+use super::piece::{Piece, from};
 use super::team;
 use crate::engine::EngineError;
 use crate::engine::net::Part;
@@ -67,6 +68,7 @@ pub enum Run {
     Shuffle {
         groups: usize,
     },
+    Chain(Chain),
     Part {
         part: Arc<Part>,
         more: Vec<Place>,
@@ -84,16 +86,35 @@ pub struct Means {
 impl Run {
     /// Floats of scratch for so many output pixels.
     pub fn scratch_len(&self, pixels: usize) -> usize {
+        let sums = match self {
+            Run::Depthwise { means, .. } => means.as_ref(),
+            Run::Chain(chain) => chain.means(),
+            _ => None,
+        };
+        let kernels = match self {
+            Run::Chain(chain) => chain.scratch_len(),
+            _ => self.kernel_scratch_len(pixels),
+        };
+        sums.map_or(0, |means| means.place.channels) + kernels
+    }
+
+    /// Of this, what the kernel takes.
+    pub fn kernel_scratch_len(&self, pixels: usize) -> usize {
         match self {
             Run::Pointwise {
                 w, gate: Some(_), ..
             } => w.scratch_len(pixels),
             Run::Convolution { w, window, .. } => w.scratch_len(window),
-            Run::Depthwise {
-                means: Some(means), ..
-            } => means.place.channels,
             Run::Excite { w, .. } => w.hidden(),
             _ => 0,
+        }
+    }
+
+    /// What is added to the output before its activation.
+    pub fn residual(&self) -> Option<Place> {
+        match self {
+            Run::Pointwise { residual, .. } | Run::Convolution { residual, .. } => *residual,
+            _ => None,
         }
     }
 
@@ -122,10 +143,56 @@ pub struct Step {
     pub output: Place,
     pub activation: Activation,
     pub run: Run,
-    /// Index in the network.
-    pub layer: usize,
+    /// Indices in the network of those that it computes.
+    pub layers: Vec<usize>,
     /// In multiply-adds.
     pub cost: usize,
+}
+
+/// Sums of each channel over the rows of each part, at the start of its scratch.
+struct Sums<'a> {
+    means: Option<&'a Means>,
+    len: usize,
+    /// From the scratch of one part to that of the next.
+    stride: usize,
+    parts: usize,
+}
+
+impl<'a> Sums<'a> {
+    fn new(means: Option<&'a Means>, stride: usize, parts: usize) -> Self {
+        Sums {
+            means,
+            len: means.map_or(0, |means| means.place.channels),
+            stride,
+            parts,
+        }
+    }
+
+    fn clear(&self, scratch: &mut [f32]) {
+        for part in 0..self.parts {
+            scratch[part * self.stride..][..self.len].fill(0.0);
+        }
+    }
+
+    /// A part's sums, if there are any, and the rest of its scratch.
+    fn split<'s>(&self, scratch: &'s mut [f32]) -> (Option<&'s mut [f32]>, &'s mut [f32]) {
+        let (own, rest) = scratch.split_at_mut(self.len);
+        (self.means.map(|_| own), rest)
+    }
+
+    fn to_means(&self, scratch: &[f32], arena: &mut [f32]) {
+        let Some(means) = self.means else {
+            return;
+        };
+        let place = &mut arena[means.place.range(0)];
+        place.fill(0.0);
+        for part in 0..self.parts {
+            let sums = &scratch[part * self.stride..][..self.len];
+            for (mean, sum) in place.iter_mut().zip(sums) {
+                *mean += *sum * means.scale;
+            }
+        }
+    }
 }
 
 /// The arena on both sides of what is written.
@@ -186,77 +253,72 @@ impl Step {
             part.share(parts, row_len, scratch_len, &compute);
         };
         match &self.run {
-            Run::Pointwise {
-                w,
-                bias,
-                gate,
-                residual,
-            } => {
+            Run::Pointwise { gate, residual, .. } => {
                 let gate = gate.map(|place| around.values(place));
                 let residual = residual.map(|place| around.rows(place));
+                // Pixels are shared rather than rows.
                 share(output.pixels, out, scratch, &|part| {
-                    let epilogue = Epilogue {
-                        bias: Some(bias),
+                    let piece = Piece {
+                        x,
+                        held: 0..input.pixels,
                         residual: residual.map(|residual| from(residual, part.rows.start)),
-                        activation,
+                        rows: part.rows,
+                        out: part.out,
+                        gate,
+                        sums: None,
+                        scratch: part.scratch,
                     };
-                    let x = from(x, part.rows.start);
-                    let pixels = part.rows.len();
-                    pointwise(x, pixels, w, gate, &epilogue, part.out, part.scratch);
+                    self.run.compute(1, activation, piece);
                 });
             }
             Run::Convolution {
-                w,
-                bias,
-                window,
-                residual,
+                window, residual, ..
             } => {
                 let residual = residual.map(|place| around.rows(place));
                 share(window.out_height, out, scratch, &|part| {
                     let first = part.rows.start * window.out_width;
-                    let epilogue = Epilogue {
-                        bias: Some(bias),
+                    let piece = Piece {
+                        x,
+                        held: 0..window.height,
                         residual: residual.map(|residual| from(residual, first)),
-                        activation,
+                        rows: part.rows,
+                        out: part.out,
+                        gate: None,
+                        sums: None,
+                        scratch: part.scratch,
                     };
-                    conv(
-                        x.data,
-                        window,
-                        w,
-                        &epilogue,
-                        part.rows,
-                        part.out,
-                        part.scratch,
-                    );
+                    self.run.compute(window.out_width, activation, piece);
                 });
             }
-            Run::Depthwise { w, window, means } => {
-                let sums_len = means.as_ref().map_or(0, |means| means.place.channels);
-                let sums = ..sums_len * parts.min(window.out_height);
-                scratch[sums].fill(0.0);
+            Run::Depthwise { window, means, .. } => {
+                let sums = Sums::new(means.as_ref(), scratch_len, parts.min(window.out_height));
+                sums.clear(scratch);
                 share(window.out_height, out, scratch, &|part| {
-                    let (first, window) = window.band(&part.rows);
-                    let x = from(x, first * window.width);
-                    let sums = means.as_ref().map(|_| &mut part.scratch[..sums_len]);
-                    depthwise(
+                    let (own, scratch) = sums.split(part.scratch);
+                    let piece = Piece {
                         x,
-                        &window,
-                        w,
-                        activation,
-                        0..window.out_height,
-                        part.out,
-                        sums,
-                    );
+                        held: 0..window.height,
+                        rows: part.rows,
+                        out: part.out,
+                        residual: None,
+                        gate: None,
+                        sums: own,
+                        scratch,
+                    };
+                    self.run.compute(window.out_width, activation, piece);
                 });
-                if let Some(means) = means {
-                    let place = &mut arena[means.place.range(0)];
-                    place.fill(0.0);
-                    for part in scratch[sums].chunks_exact(sums_len) {
-                        for (mean, sum) in place.iter_mut().zip(part) {
-                            *mean += *sum * means.scale;
-                        }
-                    }
-                }
+                sums.to_means(scratch, arena);
+            }
+            Run::Chain(chain) => {
+                let height = chain.links().last().map_or(1, |link| link.height);
+                let sums = Sums::new(chain.means(), scratch_len, parts.min(height));
+                sums.clear(scratch);
+                let values = |place| around.rows(place);
+                share(height, out, scratch, &|part| {
+                    let (own, scratch) = sums.split(part.scratch);
+                    chain.run(x, part.rows, part.out, &values, scratch, own);
+                });
+                sums.to_means(scratch, arena);
             }
             Run::Pool {
                 isa,
@@ -350,15 +412,6 @@ fn shuffle(x: Rows, groups: usize, part: team::Part, channels: usize) {
             let to = to[group..].iter_mut().step_by(groups);
             to.zip(from).for_each(|(to, from)| *to = *from);
         }
-    }
-}
-
-/// The pixels from `first` on.
-fn from(rows: Rows, first: usize) -> Rows {
-    Rows {
-        // There may be none.
-        data: rows.data.get(first * rows.stride..).unwrap_or_default(),
-        stride: rows.stride,
     }
 }
 

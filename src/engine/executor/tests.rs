@@ -1,7 +1,9 @@
 //! Every layer against its definition, alone and in networks made at random.
 
+mod chains;
 mod delegate;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use edge_classify_kernels::{Activation, Isa, Pool, Window};
@@ -359,7 +361,7 @@ proptest! {
         let scale = expected.iter().fold(1.0f32, |max, v| max.max(v.abs()));
         for isa in Isa::available() {
             let team = |threads| Arc::new(Team::new(Threads::new(threads).unwrap()).unwrap());
-            let mut packed = Packed::new(net.clone(), isa).unwrap();
+            let mut packed = Packed::new(net.clone(), isa, None).unwrap();
             packed.grain = 1;
             let packed = Arc::new(packed);
             let mut executor = Executor::new(packed.clone(), team(1));
@@ -433,7 +435,9 @@ fn memory_is_used_again() {
     maker.layer(Kind::Mean, span, mean, Activation::Identity);
     let net = Net::new(maker.values, maker.layers, 0, mean).unwrap();
     assert_eq!(
-        Packed::new(net, Isa::available()[0]).unwrap().arena_len,
+        Packed::new(net, Isa::available()[0], None)
+            .unwrap()
+            .arena_len,
         2 * 256
     );
 }

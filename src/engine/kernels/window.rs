@@ -90,6 +90,13 @@ impl Window {
         (first, band)
     }
 
+    /// The rows of the picture that the output's rows `rows`, of which there are some, see.
+    pub fn sees(&self, rows: &Range<usize>) -> Range<usize> {
+        let row = |place: usize| place.saturating_sub(self.pad_top).min(self.height);
+        let last = (rows.end - 1) * self.stride_h + (self.kernel_h - 1) * self.dilation_h;
+        row(rows.start * self.stride_h)..row(last + 1)
+    }
+
     /// The taps of the output's row `y` that are in the picture.
     pub(super) fn taps_of_row(&self, y: usize) -> Range<usize> {
         inside(

@@ -1,0 +1,143 @@
+//! Which layers are computed together.
+//!
+//! An inverted residual expands its input several times over, and what the depthwise convolution reads and writes may not
+//! fit in the cache. Computed by bands of rows (depth first, rather than a layer at a time), it never leaves it; but the
+//! weights are read again for each band, and rows that two bands need are moved.
+
+use crate::engine::net::{Kind, Layer, Net, Span};
+
+use super::chain::MOST;
+
+/// Layers that are computed together, by their indices, and the rows of a band. A layer by itself is a group, too.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Group {
+    pub layers: Vec<usize>,
+    pub band: usize,
+}
+
+/// Bands that are tried, the highest first. A kernel takes two rows at a time, and adds up sums by such pairs: even bands
+/// leave these what they are without.
+const BANDS: [usize; 4] = [8, 6, 4, 2];
+
+/// Groups of all layers that are run, in their order. `has_mean`: whether a layer adds up sums. `cache` is the bytes of the
+/// cache that one thread may fill; without it, there are no chains.
+pub fn groups(
+    net: &Net,
+    run: &[usize],
+    has_mean: &dyn Fn(usize) -> bool,
+    cache: Option<usize>,
+) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    let mut at = 0;
+    while at < run.len() {
+        let chain = match cache {
+            Some(cache) => longest(net, &run[at..], run, has_mean, cache),
+            None => Group::single(run[at]),
+        };
+        at += chain.layers.len();
+        groups.push(chain);
+    }
+    groups
+}
+
+impl Group {
+    fn single(layer: usize) -> Group {
+        Group {
+            layers: vec![layer],
+            band: 0,
+        }
+    }
+}
+
+/// The group that begins with the first of `rest` and saves most.
+fn longest(
+    net: &Net,
+    rest: &[usize],
+    run: &[usize],
+    has_mean: &dyn Fn(usize) -> bool,
+    cache: usize,
+) -> Group {
+    let layers = net.layers();
+    let linked = |pair: &[usize]| {
+        !has_mean(pair[0]) && follows(net, &layers[pair[0]], &layers[pair[1]], run)
+    };
+    let links = rest.windows(2).take(MOST - 1);
+    let most = 1 + links.take_while(|pair| linked(pair)).count();
+    let mut best = (0, Group::single(rest[0]));
+    for len in 2..=most {
+        let chain = &rest[..len];
+        let chain_layers: Vec<&Layer> = chain.iter().map(|index| &layers[*index]).collect();
+        for band in BANDS {
+            let saved = saved(net, &chain_layers, band, cache);
+            if saved > best.0 {
+                let layers = chain.to_vec();
+                best = (saved, Group { layers, band });
+            }
+        }
+    }
+    best.1
+}
+
+/// Whether `next` reads what `layer` writes, all of it, and is alone in that; and both can be computed by rows.
+fn follows(net: &Net, layer: &Layer, next: &Layer, run: &[usize]) -> bool {
+    let by_rows = |layer: &Layer| {
+        let kind = &layer.kind;
+        matches!(
+            kind,
+            Kind::Pointwise { gate: None, .. } | Kind::Convolution { .. } | Kind::Depthwise { .. }
+        )
+    };
+    let span = layer.output;
+    let shape = net.values()[span.value];
+    let same = |other: &Span| other.value == span.value;
+    let reads = run.iter().flat_map(|index| net.layers()[*index].reads());
+    by_rows(layer)
+        && by_rows(next)
+        && next.input == span
+        && span.channels == shape.channels
+        && net.output().value != span.value
+        && reads.filter(same).count() == 1
+        // The kernel sums up one pixel in another order than several.
+        && shape.width > 1
+        && net.shape(next.output).width > 1
+}
+
+/// Bytes of traffic with the memory behind the cache that a chain saves; none if it costs more.
+fn saved(net: &Net, chain: &[&Layer], band: usize, cache: usize) -> usize {
+    /// The cache is so much faster than what is behind it.
+    const FASTER: usize = 4;
+    let bytes = |layer: &Layer| {
+        let shape = net.shape(layer.output);
+        shape.pixels() * shape.channels * size_of::<f32>()
+    };
+    let between = &chain[..chain.len() - 1];
+    // Something else is in the cache, too.
+    let spilled = |bytes: usize| if bytes > cache / 2 { 2 * bytes } else { 0 };
+    let without: usize = between.iter().map(|layer| spilled(bytes(layer))).sum();
+    let last = net.shape(chain[chain.len() - 1].output);
+    let bands = last.height.div_ceil(band);
+    let (mut rows, mut held, mut moved) = (band, 0, 0);
+    for pair in chain.windows(2).rev() {
+        let shape = net.shape(pair[0].output);
+        let row = shape.width * shape.channels * size_of::<f32>();
+        let needed = match pair[1].kind.window() {
+            Some(window) => {
+                let new = rows * window.stride_h;
+                let all = new
+                    + ((window.kernel_h - 1) * window.dilation_h + 1)
+                        .saturating_sub(window.stride_h);
+                moved += bands * (all - new) * row;
+                all
+            }
+            None => rows,
+        };
+        rows = needed.min(shape.height);
+        held += rows * row;
+    }
+    let weights = |layer: &&Layer| layer.kind.parameters() * size_of::<f32>();
+    let weights: usize = chain.iter().map(weights).sum();
+    if held + weights > cache / 2 {
+        return 0;
+    }
+    without.saturating_sub((moved + bands * weights) / FASTER)
+}

@@ -1,0 +1,102 @@
+//! Some rows of what a layer writes.
+
+use std::ops::Range;
+
+use edge_classify_kernels::{
+    Activation, Epilogue, Rows, RowsMut, Window, conv, depthwise, pointwise,
+};
+
+use super::step::Run;
+
+/// Rows of a layer's output, and what they are computed from.
+pub struct Piece<'a> {
+    /// The input, from the first of `held` on.
+    pub x: Rows<'a>,
+    /// Rows of the input that are there.
+    pub held: Range<usize>,
+    pub rows: Range<usize>,
+    /// Of these rows alone, as is the residual.
+    pub out: RowsMut<'a>,
+    pub residual: Option<Rows<'a>>,
+    pub gate: Option<&'a [f32]>,
+    /// What was written is added for each channel.
+    pub sums: Option<&'a mut [f32]>,
+    pub scratch: &'a mut [f32],
+}
+
+impl Run {
+    /// The rows of the input that some rows of the output need; the whole picture has `rows` of them. None of a layer that
+    /// cannot be computed by rows.
+    pub fn needs(&self, rows: &Range<usize>) -> Option<Range<usize>> {
+        match self {
+            Run::Pointwise { .. } => Some(rows.clone()),
+            Run::Convolution { window, .. } | Run::Depthwise { window, .. } => {
+                Some(window.sees(rows))
+            }
+            _ => None,
+        }
+    }
+
+    /// Computes some rows, of `width` pixels for a pointwise layer.
+    ///
+    /// # Panics
+    /// If the layer is of another kind than those for which [`Run::needs`] tells, or what it needs is not held.
+    pub fn compute(&self, width: usize, activation: Activation, piece: Piece) {
+        let Piece {
+            x,
+            held,
+            rows,
+            out,
+            residual,
+            gate,
+            sums,
+            scratch,
+        } = piece;
+        let epilogue = |bias| Epilogue {
+            bias: Some(bias),
+            residual,
+            activation,
+        };
+        // What the window sees of the rows that are held.
+        let seen = |window: &Window| {
+            let (first, band) = window.band(&rows);
+            let band = Window {
+                height: held.end - first,
+                ..band
+            };
+            let from = (first - held.start) * window.width;
+            (from, band)
+        };
+        match self {
+            Run::Pointwise { w, bias, .. } => {
+                let x = from(x, (rows.start - held.start) * width);
+                let pixels = rows.len() * width;
+                pointwise(x, pixels, w, gate, &epilogue(bias), out, scratch);
+            }
+            Run::Convolution {
+                w, bias, window, ..
+            } => {
+                let (first, band) = seen(window);
+                let len = band.height * band.width * x.stride;
+                let x = &from(x, first).data[..len];
+                let rows = 0..band.out_height;
+                conv(x, &band, w, &epilogue(bias), rows, out, scratch);
+            }
+            Run::Depthwise { w, window, .. } => {
+                let (first, band) = seen(window);
+                let rows = 0..band.out_height;
+                depthwise(from(x, first), &band, w, activation, rows, out, sums);
+            }
+            _ => unreachable!("a layer that is computed as a whole"),
+        }
+    }
+}
+
+/// The pixels from `first` on.
+pub fn from(rows: Rows, first: usize) -> Rows {
+    Rows {
+        // There may be none.
+        data: rows.data.get(first * rows.stride..).unwrap_or_default(),
+        stride: rows.stride,
+    }
+}

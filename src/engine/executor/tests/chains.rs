@@ -1,0 +1,185 @@
+//! Layers that are computed together give what each gives by itself, to the bit.
+
+use super::*;
+
+impl Maker {
+    /// Layers that can be computed by rows, one after the other, and a mean.
+    fn rows(&mut self, layers: usize) -> (Net, Vec<f32>) {
+        let shape = Shape {
+            height: 16 + self.below(64),
+            width: 2 + self.below(40),
+            channels: 1 + self.below(12),
+        };
+        let picture = self.value(shape);
+        let (mut input, mut before) = (picture, picture);
+        for _ in 0..layers {
+            let shape = self.values[input.value];
+            let activation = self.activation();
+            let kind = self.below(5);
+            let output = if kind < 2 {
+                let window = self.window(shape);
+                let taps = window.kernel_h * window.kernel_w;
+                let output = self.value(Shape {
+                    height: window.out_height,
+                    width: window.out_width,
+                    ..shape
+                });
+                let kind = Kind::Depthwise {
+                    weights: self.floats(shape.channels * taps, 0.3).into(),
+                    bias: self.floats(shape.channels, 1.0).into(),
+                    window,
+                };
+                self.layer(kind, input, output, activation);
+                output
+            } else if kind == 2 {
+                let channels = 1 + self.below(12);
+                let window = self.window(shape);
+                let taps = window.kernel_h * window.kernel_w;
+                let output = self.value(Shape {
+                    height: window.out_height,
+                    width: window.out_width,
+                    channels,
+                });
+                let kind = Kind::Convolution {
+                    weights: self.floats(channels * shape.channels * taps, 0.1).into(),
+                    bias: self.floats(channels, 1.0).into(),
+                    window,
+                    residual: None,
+                };
+                self.layer(kind, input, output, activation);
+                output
+            } else {
+                // A residual where something of its shape has come before.
+                let older = self.values[before.value];
+                let same_pixels = (older.height, older.width) == (shape.height, shape.width);
+                let residual = Some(before).filter(|_| same_pixels && before.value != input.value);
+                let channels = residual.map_or(1 + self.below(40), |_| older.channels);
+                let output = self.value(Shape { channels, ..shape });
+                let kind = Kind::Pointwise {
+                    weights: self.floats(channels * shape.channels, 0.3).into(),
+                    bias: self.floats(channels, 1.0).into(),
+                    gate: None,
+                    residual,
+                };
+                self.layer(kind, input, output, activation);
+                output
+            };
+            if self.below(3) == 0 {
+                before = input;
+            }
+            input = output;
+        }
+        let mean = self.vector_like(input);
+        self.layer(Kind::Mean, input, mean, Activation::Identity);
+        let len = shape.pixels() * shape.channels;
+        let input = self.floats(len, 1.0);
+        let maker = std::mem::replace(self, Maker::new(1));
+        let net = Net::new(maker.values, maker.layers, 0, mean).unwrap();
+        (net, input)
+    }
+
+    fn vector_like(&mut self, span: Span) -> Span {
+        self.value(Shape {
+            height: 1,
+            width: 1,
+            channels: span.channels,
+        })
+    }
+}
+
+/// Caches of which one or another lets layers be computed together.
+const CACHES: [usize; 7] = [
+    1 << 10,
+    4 << 10,
+    16 << 10,
+    48 << 10,
+    96 << 10,
+    256 << 10,
+    1 << 20,
+];
+
+fn team(threads: usize) -> Arc<Team> {
+    Arc::new(Team::new(Threads::new(threads).unwrap()).unwrap())
+}
+
+fn longest(packed: &Packed) -> usize {
+    packed.groups().map(<[usize]>::len).max().unwrap_or(0)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn bands_change_nothing(seed: u64, layers in 2usize..9) {
+        let (net, input) = Maker::new(seed).rows(layers);
+        let input = planes(&input, net.input().channels);
+        for isa in Isa::available() {
+            for threads in 1..4 {
+                let run = |cache| {
+                    let mut packed = Packed::new(net.clone(), isa, cache).unwrap();
+                    packed.grain = 1;
+                    let packed = Arc::new(packed);
+                    let mut executor = Executor::new(packed.clone(), team(threads));
+                    let result = executor.run(&input).unwrap().to_vec();
+                    // Nothing of a picture is left for the next.
+                    prop_assert_eq!(executor.run(&input).unwrap(), &result[..]);
+                    Ok((longest(&packed), result))
+                };
+                let (_, alone) = run(None)?;
+                for cache in CACHES {
+                    let (longest, together) = run(Some(cache))?;
+                    prop_assert_eq!(&together, &alone, "{} layers, {} threads", longest, threads);
+                }
+            }
+        }
+    }
+}
+
+/// The test above would pass without chains.
+#[test]
+fn some_cache_lets_layers_be_computed_together() {
+    let mut lengths = BTreeMap::<usize, usize>::new();
+    for seed in 1..200 {
+        let (net, _) = Maker::new(seed).rows(2 + seed as usize % 7);
+        for cache in CACHES {
+            let packed = Packed::new(net.clone(), Isa::best(), Some(cache)).unwrap();
+            *lengths.entry(longest(&packed)).or_default() += 1;
+        }
+    }
+    assert!(
+        (2..=4).all(|len| lengths.get(&len) > Some(&10)),
+        "{lengths:?}"
+    );
+}
+
+#[test]
+fn what_is_between_takes_no_place_in_the_arena() {
+    let shape = |channels| Shape {
+        height: 64,
+        width: 64,
+        channels,
+    };
+    let mut maker = Maker::new(1);
+    let spans = [8, 48, 8].map(|channels| maker.value(shape(channels)));
+    for pair in spans.windows(2) {
+        let (inputs, channels) = (pair[0].channels, pair[1].channels);
+        let kind = Kind::Pointwise {
+            weights: maker.floats(channels * inputs, 0.3).into(),
+            bias: maker.floats(channels, 1.0).into(),
+            gate: None,
+            residual: None,
+        };
+        maker.layer(kind, pair[0], pair[1], Activation::Identity);
+    }
+    let mean = maker.vector_like(spans[2]);
+    maker.layer(Kind::Mean, spans[2], mean, Activation::Identity);
+    let net = Net::new(maker.values, maker.layers, 0, mean).unwrap();
+    let arena = |cache| {
+        Packed::new(net.clone(), Isa::best(), cache)
+            .unwrap()
+            .arena_bytes()
+    };
+    let each = 64 * 64 * 4;
+    assert_eq!(arena(None), (8 + 48) * each);
+    assert_eq!(arena(Some(256 << 10)), (8 + 8) * each);
+}
