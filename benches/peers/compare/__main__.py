@@ -1,0 +1,180 @@
+"""Compare our program with other runtimes: the same networks, weights and input, in turns on this machine."""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+from . import picture, report
+from .check import agree
+from .contestants import Engine, Failed, Job, Program, bare_start, end_when_asked
+from .convert import convert
+from .engines import PEERS
+from .figures import Bare, Measured, Row, rows
+from .machine import describe, load
+from .networks import NETWORKS, Network, prepare
+
+OURS = "edge-classify"
+# After a burst on several threads an engine's own threads may wait busily for more work.
+SETTLE_S = 0.3
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="benches/peers/run.sh", description=__doc__)
+    parser.add_argument("--networks", nargs="+", default=NETWORKS, metavar="NAME", help="of the zoo [default: ten]")
+    parser.add_argument("--threads", nargs="+", type=int, default=[1], metavar="N", help="one comparison each [default: 1]")
+    parser.add_argument("--rounds", type=int, default=20, help="in each of which every runtime has a turn [default: 20]")
+    parser.add_argument("--seconds", type=float, default=0.4, help="of a turn, after its warm-up [default: 0.4]")
+    parser.add_argument("--starts", type=int, default=5, help="processes started to time that [default: 5]")
+    parser.add_argument("--peers", nargs="+", default=PEERS, choices=PEERS, metavar="NAME", help=f"of {', '.join(PEERS)}")
+    parser.add_argument("--program", type=Path, default=Path("target/release/edge-classify"), help="[default: %(default)s]")
+    parser.add_argument("--output", type=Path, default=Path("target/peers"), help="directory [default: %(default)s]")
+    chosen = parser.parse_args()
+    if min(*chosen.threads, chosen.rounds, chosen.starts, chosen.seconds) <= 0:
+        parser.error("--threads, --rounds, --starts and --seconds have to be above 0")
+    if not chosen.program.is_file():
+        parser.error(f"{chosen.program} is not there: build it with `make`, or name it with --program")
+    return chosen
+
+
+class Comparison:
+    def __init__(self, chosen: argparse.Namespace):
+        self.chosen = chosen
+        self.measured: dict[tuple[str, int], dict[str, Measured]] = {}
+        self.table: list[Row] = []
+        self.left_out: list[str] = []
+
+    def leave_out(self, runtime: str, network: str, why: str):
+        self.left_out.append(f"{network}: {runtime} is left out: {why}")
+        print(self.left_out[-1], flush=True)
+
+    def contestants(self, network: Network, threads: int) -> dict[str, Program | Engine]:
+        """All that could be set up, ours first."""
+        program, output = str(self.chosen.program), self.chosen.output
+        scratch = output / "scratch"
+        scratch.mkdir(parents=True, exist_ok=True)
+        job = Job(network, network.plan, threads, scratch)
+        count = ["--threads", str(threads)]
+        infer = [program, "infer", str(job.file), "--tensor", str(network.input), "--output", str(job.logits), *count]
+        found: dict[str, Program | Engine] = {
+            OURS: Program(OURS, job, [program, "bench", str(job.file), "--json", *count], infer)
+        }
+        for peer in self.chosen.peers:
+            try:
+                found[peer] = Engine(peer, Job(network, convert(peer, network, output / "converted"), threads, scratch))
+            except Failed as failure:
+                self.leave_out(peer, network.name, str(failure))
+        return found
+
+    def compare(self, network: Network, threads: int):
+        contestants = self.contestants(network, threads)
+        measured = {name: Measured(contestant.python) for name, contestant in contestants.items()}
+        bare = Bare()
+
+        def each(what, order: list[str]):
+            """For all still in: who fails is out."""
+            for name in order:
+                if name not in contestants:
+                    continue
+                try:
+                    what(name, contestants[name])
+                except Failed as failure:
+                    if name == OURS:
+                        raise Failed(f"{network.name}: {failure}") from failure
+                    self.leave_out(name, network.name, str(failure))
+                    contestants.pop(name).close()
+                    measured.pop(name)
+
+        logits = {}
+
+        def first(name, contestant):
+            logits[name] = contestant.first_logits()
+
+        def start(name, contestant):
+            measured[name].starts_ms.append(contestant.start_ms())
+
+        def turn(name, contestant):
+            measured[name].bursts.append(contestant.burst(self.chosen.seconds))
+            if threads > 1:
+                time.sleep(SETTLE_S)
+
+        def check(name, _):
+            measured[name].difference = agree(logits[OURS], logits[name])
+
+        names = list(contestants)
+        try:
+            each(first, names)
+            each(check, names)
+            if names != [OURS] and list(contestants) == [OURS]:
+                raise Failed(f"{network.name}: no peer is left to compare with; if all give other logits, ours are wrong")
+            for _ in range(self.chosen.starts):
+                ms, rss = bare_start(contestants[OURS].job)
+                bare.starts_ms.append(ms)
+                bare.rss_bytes.append(rss)
+                each(start, names)
+            for number in range(self.chosen.rounds):
+                # Each is first once in a while, and after another one.
+                shift = number % len(names)
+                each(turn, names[shift:] + names[:shift])
+        finally:
+            for contestant in contestants.values():
+                contestant.close()
+        self.measured[network.name, threads] = measured
+        lines = rows(network.name, threads, OURS, measured, bare)
+        self.table += lines
+        print(report.block(lines, OURS), flush=True)
+
+    def write(self, machine: dict[str, str]):
+        output = self.chosen.output
+        texts = [report.described(machine)]
+        for threads in dict.fromkeys(row.threads for row in self.table):
+            of = [row for row in self.table if row.threads == threads]
+            blocks = [
+                report.block([row for row in of if row.network == network], OURS)
+                for network in dict.fromkeys(row.network for row in of)
+            ]
+            means = report.summary(of, OURS)
+            print(f"\nThreads: {threads}\n{means}")
+            texts.append("\n".join([f"Threads: {threads}", report.HEADER, *blocks, "", means]))
+        texts += ["\n".join(self.left_out)] if self.left_out else []
+        texts.append(report.NOTES)
+        files = [output / name for name in ("report.txt", "figures.csv", "rounds.csv", "machine.json", "figures.png")]
+        files[0].write_text("\n\n".join(texts) + "\n")
+        report.write_figures(files[1], self.table)
+        report.write_rounds(files[2], self.measured)
+        files[3].write_text(json.dumps(machine | {"left out": self.left_out}, indent=2) + "\n")
+        picture.draw(files[4], self.table, machine, OURS)
+        print("\n" + "\n".join([*self.left_out, report.NOTES, "", "Written:", *map(str, files)]))
+
+
+def main() -> int:
+    chosen = options()
+    end_when_asked()
+    comparison = Comparison(chosen)
+    machine = describe(chosen.peers, sys.argv[1:])
+    print(report.described(machine))
+    status = 0
+    try:
+        networks = [prepare(chosen.program, name, chosen.output / "models") for name in chosen.networks]
+        for threads in chosen.threads:
+            print(f"\nThreads: {threads}\n{report.HEADER}", flush=True)
+            for network in networks:
+                comparison.compare(network, threads)
+    except KeyboardInterrupt:
+        print("\ninterrupted: the network in work is lost, those before are kept", file=sys.stderr)
+        status = 130
+    except Failed as failure:
+        print(f"stopped: {failure}", file=sys.stderr)
+        status = 1
+    machine["load after"] = load()
+    print(f"{'load after':12} {machine['load after']}")
+    if comparison.table:
+        isas = {burst.isa for of in comparison.measured.values() for burst in of[OURS].bursts if burst.isa}
+        machine[OURS] = f"{', '.join(sorted(isas))}; from its plan"
+        comparison.write(machine)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""What the figures were taken on and with, for the record."""
+
+import os
+import platform
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+from .engines import PACKAGES, SETTINGS
+
+# Of the many that a processor lists, those that an engine may choose its kernels by.
+FEATURES = ("avx", "fma", "f16c", "amx", "asimd", "neon", "fphp", "sve", "i8mm", "bf16")
+
+
+def processor() -> tuple[str, list[str]]:
+    """Name and features of the first core."""
+    fields: dict[str, str] = {}
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        key, _, value = line.partition(":")
+        fields.setdefault(key.strip(), value.strip())
+    listed = fields.get("flags", fields.get("Features", "")).split()
+    name = fields.get("model name") or f"part {fields.get('CPU part', 'unknown')}"
+    family = [f"{key} {fields[key]}" for key in ("cpu family", "model", "stepping") if key in fields]
+    features = sorted(feature for feature in listed if feature.startswith(FEATURES))
+    return ", ".join([name, *family]), features
+
+
+def load() -> str:
+    """The load averages over 1, 5 and 15 minutes."""
+    return " ".join(f"{value:.2f}" for value in os.getloadavg())
+
+
+def version(peer: str) -> str:
+    return metadata.version(PACKAGES.get(peer, peer))
+
+
+def describe(peers: list[str], flags: list[str]) -> dict[str, str]:
+    name, features = processor()
+    described = {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "processor": name,
+        "features": " ".join(features),
+        "cores": str(len(os.sched_getaffinity(0))),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}, Python {platform.python_version()}",
+        "flags": " ".join(flags) or "none",
+        "load before": load(),
+    }
+    for peer in peers:
+        if peer in SETTINGS:
+            described[peer] = f"{version(peer)}; {SETTINGS[peer]}"
+    return described
