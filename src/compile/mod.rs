@@ -14,16 +14,23 @@ pub use standalone::{
 use tract_onnx::prelude::TypedModel;
 
 use crate::engine::Program;
+use crate::engine::net::Layer;
 
 /// Reads an ONNX classifier as [`load_graph`] does, to be run as [`program`] says.
 pub fn load(onnx: &[u8], size: Option<(usize, usize)>) -> Result<Program, OnnxError> {
     Ok(program(load_graph(onnx, size)?))
 }
 
-/// A graph in the engine's layers. One with a node that they do not cover stays tract's.
+/// A graph in the engine's layers, with parts that tract runs. One that they cover too little of stays tract's.
 pub fn program(graph: TypedModel) -> Program {
     match lower(&graph) {
-        Ok(net) => Program::Net(net),
+        Ok(net) => {
+            for part in net.layers().iter().filter_map(Layer::part) {
+                let (what, reason) = (part.nodes.join(", "), &part.reason);
+                log::info!("{what}: run in tract, because of {reason}");
+            }
+            Program::Net(net)
+        }
         Err(reason) => {
             log::info!("all of the network runs in tract, because of {reason}");
             Program::Graph(Box::new(graph))
