@@ -131,3 +131,51 @@ impl Border {
 
 /// Pixels that are gone through together.
 const BLOCK: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Pixels in an order of axes and back again, with other values between them.
+    #[test]
+    fn tensors_cross_the_border_in_any_order_of_axes() {
+        let shape = Shape {
+            height: 5,
+            width: 7,
+            channels: 3,
+        };
+        let data: Vec<f32> = (0..5 * 7 * 4).map(|value| value as f32).collect();
+        let rows = Rows {
+            data: &data,
+            stride: 4,
+        };
+        for (dims, strides) in [
+            (vec![1, 3, 5, 7], [7, 1, 35]),
+            (vec![5, 7, 3], [21, 3, 1]),
+            (vec![7, 3, 5], [1, 15, 5]),
+        ] {
+            let border = Border {
+                shape,
+                dims,
+                strides,
+            };
+            let tensor = border.tensor(rows).unwrap();
+            assert_eq!(tensor.shape(), border.dims);
+            let plain = tensor.try_as_plain_ram().unwrap();
+            let values = plain.as_slice::<f32>().unwrap();
+            // Row 2, column 3, channel 1.
+            let at = 2 * strides[0] + 3 * strides[1] + strides[2];
+            assert_eq!(values[at], ((2 * 7 + 3) * 4 + 1) as f32);
+            let mut back = vec![-1.0; data.len()];
+            let output = RowsMut {
+                data: &mut back,
+                stride: 4,
+            };
+            border.read(values, output).unwrap();
+            for (at, (found, expected)) in back.iter().zip(&data).enumerate() {
+                let expected = if at % 4 < 3 { *expected } else { -1.0 };
+                assert_eq!(*found, expected, "{at}");
+            }
+        }
+    }
+}

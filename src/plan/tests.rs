@@ -75,9 +75,21 @@ fn small() -> Net {
             span(2, 5),
             span(3, 4),
         ),
+        layer(
+            Kind::Shuffle { groups: 2 },
+            Activation::Identity,
+            span(3, 4),
+            span(4, 4),
+        ),
     ];
-    let values = vec![shape(8, 3), shape(4, 5), shape(1, 5), shape(1, 4)];
-    Net::new(values, layers, 0, span(3, 4)).unwrap()
+    let values = vec![
+        shape(8, 3),
+        shape(4, 5),
+        shape(1, 5),
+        shape(1, 4),
+        shape(1, 4),
+    ];
+    Net::new(values, layers, 0, span(4, 4)).unwrap()
 }
 
 fn belongings() -> Belongings {
