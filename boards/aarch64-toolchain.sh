@@ -91,13 +91,6 @@ EOF
             ln -sfn "$(realpath -m --relative-to="$(dirname "$link")" ".$(readlink "$link")")" "$link"
         done
     )
-    cat >"$dir/linker" <<EOF
-#!/bin/sh
-root=$dir/sysroot
-exec aarch64-linux-gnu-gcc --sysroot=\$root -B\$root/usr/lib/aarch64-linux-gnu/ -L\$root/usr/lib/aarch64-linux-gnu \\
-    -L\$root/lib/aarch64-linux-gnu "\$@"
-EOF
-    chmod +x "$dir/linker"
 
     # A root for QEMU for each kind of core: programs also read /proc/cpuinfo, which QEMU does not emulate.
     core() { # NAME PART VARIANT FEATURES
@@ -112,13 +105,21 @@ EOF
     core cortex-a53 0xd03 0x0 "fp asimd evtstrm crc32 cpuid"
     core cortex-a72 0xd08 0x0 "fp asimd evtstrm crc32 cpuid"
     core cortex-a76 0xd0b 0x4 "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp"
+    rm -rf "$dir"/apt-*
+    touch "$dir/complete"
+fi
 
-    cat >"$dir/env.sh" <<EOF
+# Both name places by their absolute paths: written every time, since DIR may have been moved.
+cat >"$dir/linker" <<EOF
+#!/bin/sh
+root=$dir/sysroot
+exec aarch64-linux-gnu-gcc --sysroot=\$root -B\$root/usr/lib/aarch64-linux-gnu/ -L\$root/usr/lib/aarch64-linux-gnu \\
+    -L\$root/lib/aarch64-linux-gnu "\$@"
+EOF
+chmod +x "$dir/linker"
+cat >"$dir/env.sh" <<EOF
 export RUSTC=$dir/rust/rustc
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=$dir/linker
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -cpu cortex-a72 -L $dir/cortex-a72"
 EOF
-    rm -rf "$dir"/apt-*
-    touch "$dir/complete"
-fi
 echo "now: . $dir/env.sh && cargo build --release --target aarch64-unknown-linux-gnu"
