@@ -1,0 +1,107 @@
+#!/bin/bash
+# How many instructions an inference takes on 64-bit ARM, counted under QEMU's user mode (`make aarch64` comes first): the
+# same number on any machine, whatever else it does. Single-threaded f32, one picture, the third inference.
+#
+#   run.sh [--functions] [--ncnn DIR] [NETWORK...]
+#
+# --functions also prints what each function takes. --ncnn counts ncnn, too: DIR gets an arm64 Python with it from
+# Debian and PyPI, and the networks converted by pnnx.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cd "$here/../.."
+
+toolchain=$PWD/target/aarch64-toolchain
+functions=
+ncnn=
+while [ $# -gt 0 ]; do
+    case $1 in
+    --functions) functions=,functions=on ;;
+    --ncnn)
+        ncnn=$(mkdir -p "$2" && cd "$2" && pwd)
+        shift
+        ;;
+    *) break ;;
+    esac
+    shift
+done
+networks=("$@")
+[ $# -gt 0 ] || networks=(mobilenetv3_100 mobilenetv2_100 efficientnet_b0 efficientnet_lite0 mixnet_m mnasnet_a1 fbnetc_100
+    spnasnet_100 tf_efficientnet_b0 mobilenetv1_100)
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+gcc -O2 -shared -fPIC -o "$work/count.so" "$here/count.c"
+(
+    . "$toolchain/env.sh"
+    cargo build --release --locked --target aarch64-unknown-linux-gnu --bench instructions --message-format json \
+        >"$work/build"
+)
+program=$(grep -o '"executable":"[^"]*/instructions-[^"]*"' "$work/build" | cut -d'"' -f4)
+
+emulated() { # CORE ROOT ARG...
+    local core=$1 root=$2
+    shift 2
+    qemu-aarch64 -cpu "$core" -L "$root" -plugin "$work/count.so$functions" -d plugin "$@"
+}
+
+# millions FILE: instructions of the last inference in a log.
+millions() {
+    grep '^instructions' "$1" | tail -n 1 | awk '{ printf "%.2f", $2 / 1e6 }'
+}
+
+if [ -n "$ncnn" ] && [ ! -e "$ncnn/complete" ]; then
+    python3 -m venv "$ncnn/native"
+    "$ncnn/native/bin/pip" install -q numpy pnnx
+    state=$ncnn/apt
+    mkdir -p "$state"/lists/partial "$state"/cache/archives/partial "$ncnn"/{packages,root,site}
+    : >"$state/status"
+    archive=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/debian.sources 2>/dev/null |
+        grep -oE 'https?://[^ ]+/debian/?( |$)' | head -n 1 | sed 's,/* *$,,' || true)
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${archive:-http://deb.debian.org/debian} bookworm main" \
+        >"$state/sources.list"
+    cat >"$state/apt.conf" <<EOF
+Dir::State "$state"; Dir::State::lists "$state/lists"; Dir::State::status "$state/status";
+Dir::Cache "$state/cache"; Dir::Etc::sourcelist "$state/sources.list"; Dir::Etc::sourceparts "-";
+APT::Architecture "amd64"; APT::Architectures { "amd64"; "arm64"; }; APT::Sandbox::User "root";
+Acquire::Languages "none";
+EOF
+    (
+        export APT_CONFIG=$state/apt.conf
+        apt-get update -q >/dev/null
+        cd "$ncnn/packages"
+        apt-get download -q libc6:arm64 libstdc++6:arm64 libgomp1:arm64 libgcc-s1:arm64 python3.11-minimal:arm64 \
+            libpython3.11-minimal:arm64 libpython3.11-stdlib:arm64 libexpat1:arm64 zlib1g:arm64 libffi8:arm64 \
+            libbz2-1.0:arm64 liblzma5:arm64 libssl3:arm64 libcrypt1:arm64 libuuid1:arm64 >/dev/null
+        "$ncnn/native/bin/pip" download -q --no-deps --only-binary=:all: --platform manylinux_2_28_aarch64 \
+            --platform manylinux2014_aarch64 --python-version 3.11 ncnn numpy
+    )
+    for package in "$ncnn"/packages/*.deb; do dpkg-deb -x "$package" "$ncnn/root"; done
+    for package in "$ncnn"/packages/*.whl; do python3 -m zipfile -e "$package" "$ncnn/site"; done
+    touch "$ncnn/complete"
+fi
+
+count_ncnn() { # NETWORK f32|f16
+    if [ ! -e "$ncnn/$1.ncnn.param" ]; then
+        qemu-aarch64 -L "$toolchain/cortex-a76" "$program" "$1" "$ncnn/$1.onnx"
+        (cd "$ncnn" && native/bin/pnnx "$1.onnx" "inputshape=[1,3,224,224]" fp16=0 >"$1.log" 2>&1)
+    fi
+    emulated cortex-a76 "$ncnn/root" -E PYTHONPATH="$ncnn/site" -U PYTHONHOME "$ncnn/root/usr/bin/python3.11" \
+        "$here/ncnn.py" "$ncnn/$1.ncnn" "$2" 2>"$work/ncnn"
+    millions "$work/ncnn"
+}
+
+printf '%-20s %13s %10s %10s %15s' 'M instructions' 'multiply-adds' cortex-a72 cortex-a76 'a multiply-add'
+[ -z "$ncnn" ] || printf ' %8s %8s' ncnn 'ncnn f16'
+echo
+for network in "${networks[@]}"; do
+    for core in cortex-a72 cortex-a76; do
+        emulated "$core" "$toolchain/$core" "$program" "$network" >"$work/sum" 2>"$work/$core" ||
+            { cat "$work/$core"; exit 1; }
+    done
+    printf '%-20s' "$network"
+    awk -v a="$(millions "$work/cortex-a72")" -v b="$(millions "$work/cortex-a76")" \
+        '{ printf " %13.1f %10s %10s %15.3f", $1 / 1e6, a, b, a * 1e6 / $1 }' "$work/sum"
+    [ -z "$ncnn" ] || printf ' %8s %8s' "$(count_ncnn "$network" f32)" "$(count_ncnn "$network" f16)"
+    echo
+    [ -z "$functions" ] || grep '^function 4' "$work/cortex-a72" | sort -k 3nr | head -n 30
+done
