@@ -59,28 +59,27 @@ impl Activation {
     }
 }
 
-/// `1 + exp(-x)`, with a relative error of the exponential's below 3e-7 for x from -8 to 8, and below 4e-6 as far as 87 on
-/// either side; it is as at 87 beyond. The range is reduced by powers of 2 (Cody and Waite), and what is left is a
-/// polynomial that begins with 1 and has the least relative error (9.2e-8, found by Lawson's algorithm).
+/// `1 + exp(-x)`, within 3e-7 of itself for x from -8 to 8 where products and sums are rounded once, and within 5e-6 as far
+/// as 87 on either side; it is as at 87 beyond. exp(-x) is 2^(n + f) with an integer n and f from -1/2 to 1/2: 2^n is put
+/// together from its bits, and (2^f - 1) / f is a polynomial with the least relative error of 2^f (1.1e-7, found by
+/// Lawson's algorithm).
 #[inline(always)]
 fn one_plus_exp<S: Simd>(simd: S, x: S::V) -> S::V {
     use std::f32::consts::{LN_2, LOG2_E};
 
+    // Of a number of this size, the last bits are those of the integer part: here with an exponent's bias, 127.
+    const INTEGERS: f32 = 12_582_912.0 + 127.0;
+    let base = simd.splat(-LOG2_E);
+    let integers = simd.splat(INTEGERS);
     let x = simd.min(simd.max(x, simd.splat(-87.0)), simd.splat(87.0));
-    let n = simd.round(simd.mul(x, simd.splat(-LOG2_E)));
-    // exp(-x) is exp(-r) times 2 to the power of n.
-    let r = simd.mul_add(n, simd.splat(LN_2), x);
-    let mut p = simd.splat(-8.290_297e-3);
-    for c in [
-        4.189_796_7e-2,
-        -1.666_763_7e-1,
-        4.999_915e-1,
-        -9.999_997e-1,
-        1.0,
-    ] {
-        p = simd.mul_add(p, r, simd.splat(c));
+    let n = simd.mul_add(x, base, integers);
+    let f = simd.mul_add(x, base, simd.sub(integers, n));
+    let power = simd.exponent(n);
+    let mut p = simd.splat(0.001_330_060_7);
+    for c in [0.009_669_691, 0.055_505_585, 0.240_222_83, LN_2] {
+        p = simd.mul_add(p, f, simd.splat(c));
     }
-    simd.add(simd.splat(1.0), simd.times_exp2(p, n))
+    simd.mul_add(simd.mul(power, f), p, simd.add(power, simd.splat(1.0)))
 }
 
 #[cfg(test)]

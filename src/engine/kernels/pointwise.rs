@@ -1,5 +1,7 @@
 //! Pointwise (1x1) convolution: the product of an NHWC tensor's pixels and a matrix.
 
+mod aside;
+mod finish;
 mod operands;
 mod tile;
 
@@ -9,7 +11,8 @@ pub(super) mod tests;
 use super::activation::Activation;
 use super::rows::{Rows, RowsMut};
 use super::simd::{Isa, Kernel, Simd};
-pub(super) use operands::{Finish, Left, Panels, Right};
+pub(super) use finish::Finish;
+pub(super) use operands::{Left, Panels, Right};
 pub(super) use tile::product;
 
 /// What follows the products, in this order.
@@ -47,14 +50,15 @@ pub struct PackedMatrix {
     lines: Vec<Line>,
 }
 
-struct Widths;
+/// The width of the first of the panels that cover so many columns.
+struct NextWidth(usize);
 
-impl Kernel for Widths {
-    type Output = [usize; 3];
+impl Kernel for NextWidth {
+    type Output = usize;
 
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) -> [usize; 3] {
-        tile::widths::<S>()
+    fn run<S: Simd>(self, _: S) -> usize {
+        tile::next_width::<S>(self.0)
     }
 }
 
@@ -69,11 +73,10 @@ impl PackedMatrix {
             "{} weights for {n} rows of {k}",
             weights.len()
         );
-        let widths = isa.run(Widths);
         let mut panels = Vec::new();
         let (mut first, mut len) = (0, 0);
         while first < n {
-            let width = next_width(widths, n - first);
+            let width = isa.run(NextWidth(n - first));
             panels.push(Panel {
                 first,
                 columns: width.min(n - first),
@@ -128,7 +131,7 @@ impl PackedMatrix {
             .map(|panel| panel.width * self.k)
             .max()
             .unwrap_or(0);
-        panel.max(rows.min(self.block()).min(self.n) * self.k)
+        panel.max(rows.min(self.block() + MOST_ROWS).min(self.n) * self.k)
     }
 
     /// At most so many rows are multiplied by all panels before the next.
@@ -157,18 +160,6 @@ const STRETCH: usize = 16;
 fn values_mut(lines: &mut [Line]) -> &mut [f32] {
     // SAFETY: the lines hold 16 values each, without padding.
     unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast::<f32>(), lines.len() * 16) }
-}
-
-/// The width of the first of the panels that cover `left` columns in the least time: one of half a vector takes as long as
-/// one of a vector, and two of them longer than one of two.
-fn next_width([two, one, half]: [usize; 3], left: usize) -> usize {
-    if two > 0 && left > one {
-        two
-    } else if left > half {
-        one
-    } else {
-        half
-    }
 }
 
 /// Whether `len` values hold `rows` rows of `width` values.
@@ -257,6 +248,9 @@ pub fn pointwise(
     });
 }
 
+/// A block may have so many rows more, to be of whole tiles.
+const MOST_ROWS: usize = 12;
+
 /// Bytes of input that are multiplied by all panels before the next: they stay in the level 2 cache.
 const BLOCK_BYTES: usize = 128 << 10;
 
@@ -289,7 +283,14 @@ impl Kernel for Pointwise<'_> {
         let blocks = rows.div_ceil(w.block());
         let mut row = 0;
         for block in 0..blocks {
-            let height = (rows - row).div_ceil(blocks - block);
+            if row == rows {
+                break;
+            }
+            let mut height = (rows - row).div_ceil(blocks - block);
+            if S::TILE_ROWS[2] > 0 {
+                // Of whole tiles of the most frequent kind.
+                height = height.next_multiple_of(S::TILE_ROWS[2]).min(rows - row);
+            }
             let mut left = Left {
                 data: x.data[row * x.stride..].as_ptr(),
                 stride: x.stride,
@@ -369,24 +370,32 @@ pub(super) fn right(
 /// Multiplies each value by its factor.
 #[inline(always)]
 fn scale_row<S: Simd>(simd: S, row: &[f32], factors: &[f32], scaled: &mut [f32]) {
-    for ((from, factors), to) in row
-        .chunks(S::LANES)
-        .zip(factors.chunks(S::LANES))
-        .zip(scaled.chunks_mut(S::LANES))
-    {
-        // SAFETY: the three have so many values.
-        unsafe {
-            if from.len() == S::LANES {
-                let v = simd.mul(simd.load(from.as_ptr()), simd.load(factors.as_ptr()));
-                simd.store(to.as_mut_ptr(), v);
-            } else {
-                let (from, count) = (from.as_ptr(), from.len());
-                let v = simd.mul(
-                    simd.load_first(from, count),
-                    simd.load_first(factors.as_ptr(), count),
-                );
-                simd.store_first(to.as_mut_ptr(), count, v);
+    let len = row.len();
+    assert!(factors.len() >= len && scaled.len() >= len);
+    let (row, factors, scaled) = (row.as_ptr(), factors.as_ptr(), scaled.as_mut_ptr());
+    let mut i = 0;
+    // SAFETY: the three have `len` values.
+    unsafe {
+        while i + 4 * S::LANES <= len {
+            for at in [i, i + S::LANES, i + 2 * S::LANES, i + 3 * S::LANES] {
+                let v = simd.mul(simd.load(row.add(at)), simd.load(factors.add(at)));
+                simd.store(scaled.add(at), v);
             }
+            i += 4 * S::LANES;
+        }
+        while i < len {
+            let count = S::LANES.min(len - i);
+            if count == S::LANES {
+                let v = simd.mul(simd.load(row.add(i)), simd.load(factors.add(i)));
+                simd.store(scaled.add(i), v);
+            } else {
+                let v = simd.mul(
+                    simd.load_first(row.add(i), count),
+                    simd.load_first(factors.add(i), count),
+                );
+                simd.store_first(scaled.add(i), count, v);
+            }
+            i += S::LANES;
         }
     }
 }

@@ -10,15 +10,22 @@
 pub unsafe trait Simd: Copy + Send + Sync + 'static {
     type V: Copy;
     const LANES: usize;
-    /// Rows of the tile of accumulators, one and two vectors wide, that leaves registers for the operands of a matrix
+    /// Rows of the tile of accumulators, one to four vectors wide, that leaves registers for the operands of a matrix
     /// product; 0 where such a tile does not fit.
-    const TILE_ROWS: [usize; 2];
+    const TILE_ROWS: [usize; 4];
     /// Whether `mul_add_lane` is one instruction.
     const LANE_PRODUCTS: bool;
+    /// Whether `load_first` and `store_first` are single instructions.
+    const MASKED: bool;
+    /// Whether `load_multiply_add` moves its pointer at no cost, while other addresses than that cost an instruction.
+    const LOADS_MOVE: bool = false;
     /// Vectors of half as many lanes, or the same where there are none worth using.
     type Half: Simd;
+    /// Several of these vectors as one, for kernels that have registers to spare; or the same.
+    type Wide: Simd;
 
     fn half(self) -> Self::Half;
+    fn wide(self) -> Self::Wide;
     /// Runs a kernel in a function of its own. The compiler keeps more in registers there than in the midst of others.
     fn call<K: Kernel>(self, kernel: K) -> K::Output;
     /// Asks for a cache line that will be read, where that is worth an instruction. Any address will do.
@@ -28,6 +35,27 @@ pub unsafe trait Simd: Copy + Send + Sync + 'static {
     /// # Safety
     /// `from` is valid for reading `LANES` values; no alignment is needed.
     unsafe fn load(self, from: *const f32) -> Self::V;
+    /// Loads a vector, and adds its products with each of `factors` to `sums`; then moves the pointer on by `step` values,
+    /// to where there may be none.
+    ///
+    /// # Safety
+    /// As of [`Simd::load`].
+    #[inline(always)]
+    unsafe fn load_multiply_add<const N: usize>(
+        self,
+        from: &mut *const f32,
+        step: usize,
+        factors: [Self::V; N],
+        mut sums: [Self::V; N],
+    ) -> [Self::V; N] {
+        // SAFETY: by this function's contract.
+        let v = unsafe { self.load(*from) };
+        *from = from.wrapping_add(step);
+        for (sum, factor) in sums.iter_mut().zip(factors) {
+            *sum = self.mul_add(v, factor, *sum);
+        }
+        sums
+    }
     /// # Safety
     /// `to` is valid for writing `LANES` values; no alignment is needed.
     unsafe fn store(self, to: *mut f32, v: Self::V);
@@ -47,22 +75,31 @@ pub unsafe trait Simd: Copy + Send + Sync + 'static {
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// `a * b[LANE] + c`, rounded once where the processor can; `LANE` is from 0 to 3.
     fn mul_add_lane<const LANE: i32>(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// Adds eight products to each of the sums of `M` rows and `N` vectors, `count` times: the rows have the values,
+    /// `weights` `N` vectors for each. Moves the pointers on. False, and nothing is done, where there is no such step for
+    /// `M` and `N`, or nothing to do.
+    ///
+    /// # Safety
+    /// Each of `rows` is valid for reading `8 * count` values, and `weights` for reading `8 * count * N` vectors.
+    #[inline(always)]
+    unsafe fn eight_steps<const M: usize, const N: usize>(
+        self,
+        _sums: &mut [[Self::V; N]; M],
+        _rows: &mut [*const f32; M],
+        _weights: &mut *const f32,
+        _count: usize,
+    ) -> bool {
+        false
+    }
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
     fn min(self, a: Self::V, b: Self::V) -> Self::V;
-    /// To the nearest integer.
-    fn round(self, a: Self::V) -> Self::V;
     /// `a / b` within 2 ulp, for `b` from 1 to 2^126.
     #[inline(always)]
     fn quotient(self, a: Self::V, b: Self::V) -> Self::V {
         self.div(a, b)
     }
-    /// 2 to the power of an integer from -126 to 127.
-    fn exp2_of_integer(self, a: Self::V) -> Self::V;
-    /// `a` times 2 to the power of such an integer.
-    #[inline(always)]
-    fn times_exp2(self, a: Self::V, power: Self::V) -> Self::V {
-        self.mul(a, self.exp2_of_integer(power))
-    }
+    /// Of the bits of `a`, the last nine as the first ones of an f32, above 23 zeros: its sign and exponent.
+    fn exponent(self, a: Self::V) -> Self::V;
     /// Of all lanes, in an order that is the processor's.
     fn sum(self, a: Self::V) -> f32;
 }
@@ -84,12 +121,18 @@ impl Portable {
 unsafe impl Simd for Portable {
     type V = [f32; PORTABLE_LANES];
     const LANES: usize = PORTABLE_LANES;
-    const TILE_ROWS: [usize; 2] = [6, 0];
+    const TILE_ROWS: [usize; 4] = [6, 0, 0, 0];
     const LANE_PRODUCTS: bool = false;
+    const MASKED: bool = false;
     type Half = Portable;
+    type Wide = Portable;
 
     #[inline(always)]
     fn half(self) -> Portable {
+        self
+    }
+    #[inline(always)]
+    fn wide(self) -> Portable {
         self
     }
     #[inline(always)]
@@ -157,14 +200,8 @@ unsafe impl Simd for Portable {
         Self::zip(a, b, |a, b| if a < b { a } else { b })
     }
     #[inline(always)]
-    fn round(self, a: Self::V) -> Self::V {
-        // Adding and taking away 1.5 * 2^23 leaves no bits below one.
-        const MAGIC: f32 = 12_582_912.0;
-        a.map(|a| (a + MAGIC) - MAGIC)
-    }
-    #[inline(always)]
-    fn exp2_of_integer(self, a: Self::V) -> Self::V {
-        a.map(|a| f32::from_bits(((a as i32 + 127) as u32) << 23))
+    fn exponent(self, a: Self::V) -> Self::V {
+        a.map(|a| f32::from_bits(a.to_bits() << 23))
     }
     #[inline(always)]
     fn sum(self, a: Self::V) -> f32 {
@@ -180,9 +217,15 @@ pub use x86::{Avx2, Avx512};
 
 #[cfg(target_arch = "aarch64")]
 mod neon;
+#[cfg(target_arch = "aarch64")]
+mod neon_pair;
+#[cfg(target_arch = "aarch64")]
+mod neon_tile;
 
 #[cfg(target_arch = "aarch64")]
 pub use neon::Neon;
+#[cfg(target_arch = "aarch64")]
+pub use neon_pair::NeonPair;
 
 /// What the kernels are run with.
 #[derive(Debug, Clone, Copy)]
@@ -236,6 +279,34 @@ impl Isa {
         }
     }
 
+    /// Values in a vector of [`Isa::run_wide`].
+    pub(crate) fn wide_lanes(self) -> usize {
+        struct Lanes;
+        impl Kernel for Lanes {
+            type Output = usize;
+
+            #[inline(always)]
+            fn run<S: Simd>(self, _: S) -> usize {
+                S::LANES
+            }
+        }
+        self.run_wide(Lanes)
+    }
+
+    /// Runs `kernel` with this one's wide vectors.
+    #[inline]
+    pub(crate) fn run_wide<K: Kernel>(self, kernel: K) -> K::Output {
+        match self {
+            Isa::Portable(simd) => simd.wide().call(kernel),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(simd) => simd.wide().call(kernel),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(simd) => simd.wide().call(kernel),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon(simd) => simd.wide().call(kernel),
+        }
+    }
+
     /// Values in a vector.
     pub fn lanes(self) -> usize {
         match self {
@@ -272,6 +343,12 @@ fn with_portable<K: Kernel>(simd: Portable, kernel: K) -> K::Output {
 #[cfg(target_arch = "aarch64")]
 #[inline(never)]
 fn with_neon<K: Kernel>(simd: Neon, kernel: K) -> K::Output {
+    kernel.run(simd)
+}
+
+#[cfg(target_arch = "aarch64")]
+#[inline(never)]
+fn with_neon_pair<K: Kernel>(simd: NeonPair, kernel: K) -> K::Output {
     kernel.run(simd)
 }
 

@@ -1,7 +1,5 @@
 //! What a product is of, and what follows it.
 
-use crate::activation::Activation;
-
 /// Rows of the left factor. A row is `segments` runs of `segment_len` values, `segment_stride` apart: one run for a
 /// pointwise convolution, one for each row of the kernel for a dense one.
 #[derive(Clone, Copy)]
@@ -58,32 +56,6 @@ impl Right {
             data,
             residual: self.residual.wrapping_add(row * self.residual_stride),
             ..self
-        }
-    }
-}
-
-/// What is done to the sums: bounds while they are in registers, any other function afterwards.
-#[derive(Clone, Copy)]
-pub struct Finish {
-    pub(super) bounds: Option<(f32, f32)>,
-    pub(super) function: Option<Activation>,
-}
-
-impl Finish {
-    pub fn new(activation: Activation) -> Self {
-        match activation {
-            Activation::Identity => Finish {
-                bounds: None,
-                function: None,
-            },
-            Activation::Clamp { low, high } => Finish {
-                bounds: Some((low, high)),
-                function: None,
-            },
-            other => Finish {
-                bounds: None,
-                function: Some(other),
-            },
         }
     }
 }

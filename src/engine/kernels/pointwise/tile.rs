@@ -1,14 +1,15 @@
 //! The inner loops: tiles of the result held in registers.
 
-use super::operands::{Finish, Left, Panels, Right};
-use crate::activation::Activation;
+use super::aside::Aside;
+use super::finish::{Activate, Finish, load_bias, store};
+use super::operands::{Left, Panels, Right};
 use crate::simd::{Kernel, Simd};
 
 /// Computes `rows` rows of one panel's columns. The panel is `width` columns wide.
 ///
 /// # Safety
 /// `left` is valid for reading `rows` rows, `panels.data` for reading `width` values for each of a row's, and `right` for
-/// reading and writing `rows` rows of `columns <= width` values. `width` is one of [`widths`].
+/// reading and writing `rows` rows of `columns <= width` values. `width` is one of [`next_width`].
 #[inline(always)]
 pub unsafe fn product<S: Simd>(
     simd: S,
@@ -21,7 +22,11 @@ pub unsafe fn product<S: Simd>(
 ) {
     // SAFETY: by this function's contract.
     unsafe {
-        if S::TILE_ROWS[1] > 0 && width == 2 * S::LANES {
+        if S::TILE_ROWS[3] > 0 && width == 4 * S::LANES {
+            strip::<S, 4>(simd, rows, left, panels, right, finish);
+        } else if S::TILE_ROWS[2] > 0 && width == 3 * S::LANES {
+            strip::<S, 3>(simd, rows, left, panels, right, finish);
+        } else if S::TILE_ROWS[1] > 0 && width == 2 * S::LANES {
             strip::<S, 2>(simd, rows, left, panels, right, finish);
         } else if S::Half::LANES < S::LANES && width == S::Half::LANES {
             strip::<S::Half, 1>(simd.half(), rows, left, panels, right, finish);
@@ -32,16 +37,30 @@ pub unsafe fn product<S: Simd>(
     }
 }
 
-/// The widths of panel that [`product`] takes, from the widest; zero for none.
+/// The width of the first of the panels that cover `left` columns in the least time: narrow ones load more for a product, and
+/// one of half a vector takes as long as one of a vector.
 #[inline(always)]
-pub fn widths<S: Simd>() -> [usize; 3] {
-    let two = if S::TILE_ROWS[1] > 0 { 2 * S::LANES } else { 0 };
+pub fn next_width<S: Simd>(left: usize) -> usize {
     let half = if S::Half::LANES < S::LANES {
         S::Half::LANES
     } else {
         0
     };
-    [two, S::LANES, half]
+    if S::TILE_ROWS[3] > 0 {
+        let vectors = match left.div_ceil(S::LANES) {
+            vectors @ 0..=4 => vectors,
+            5 => 3,
+            vectors if vectors % 3 == 0 => 3,
+            _ => 4,
+        };
+        vectors * S::LANES
+    } else if S::TILE_ROWS[1] > 0 && left > S::LANES {
+        2 * S::LANES
+    } else if left > half {
+        S::LANES
+    } else {
+        half
+    }
 }
 
 /// # Safety
@@ -78,7 +97,7 @@ unsafe fn strip<S: Simd, const N: usize>(
         macro_rules! heights {
             ($($m:literal)*) => {
                 match height {
-                    $($m if $m <= most => simd.call(Tiles::<$m, N> { tiles, left, panel, ahead, fetch, right, finish }),)*
+                    $($m if const { $m <= S::TILE_ROWS[N - 1] } => simd.call(Tiles::<$m, N> { tiles, left, panel, ahead, fetch, right, finish }),)*
                     _ => unreachable!(),
                 }
             };
@@ -101,6 +120,9 @@ struct Tiles<const M: usize, const N: usize> {
     finish: Finish,
 }
 
+/// Tiles to which a function is applied at once: few enough that they stay in the level 1 cache.
+const TOGETHER: usize = 4;
+
 impl<const M: usize, const N: usize> Kernel for Tiles<M, N> {
     type Output = ();
 
@@ -108,11 +130,18 @@ impl<const M: usize, const N: usize> Kernel for Tiles<M, N> {
     fn run<S: Simd>(self, simd: S) {
         // SAFETY: made by `strip` alone, whose contract this is.
         let bias = unsafe { load_bias::<S, N>(simd, self.right) };
+        let direct = S::MASKED || self.right.columns == N * S::LANES;
+        let mut aside = (!direct).then(Aside::<M, N>::new);
+        let later = self.finish.later::<S>();
         for tile in 0..self.tiles {
             // SAFETY: as above.
             unsafe {
-                let (mut left, right) = (self.left.below(tile * M), self.right.below(tile * M));
+                let (mut left, mut right) = (self.left.below(tile * M), self.right.below(tile * M));
                 left.data = opaque(left.data);
+                let below = right;
+                if let Some(aside) = &mut aside {
+                    right = aside.begin::<S>(right);
+                }
                 if M == 1 {
                     single::<S, N>(simd, bias, left, self.panel, right, self.finish);
                 } else {
@@ -129,10 +158,16 @@ impl<const M: usize, const N: usize> Kernel for Tiles<M, N> {
                         self.finish,
                     );
                 }
-                if let Some(function) = self.finish.function {
-                    simd.call(Activate {
-                        rows: M,
-                        right,
+                if let Some(aside) = &aside {
+                    aside.end(below);
+                }
+                if let Some(function) = later
+                    && (tile % TOGETHER == TOGETHER - 1 || tile == self.tiles - 1)
+                {
+                    let first = tile - tile % TOGETHER;
+                    simd.call(Activate::<N> {
+                        rows: (tile + 1 - first) * M,
+                        right: self.right.below(first * M),
                         function,
                     });
                 }
@@ -158,32 +193,34 @@ unsafe fn several<S: Simd, const M: usize, const N: usize>(
     // SAFETY: by this function's contract.
     unsafe {
         let mut sums = [bias; M];
-        for segment in 0..left.segments {
-            let x = opaque(left.data.add(segment * left.segment_stride));
+        // One without values in place of none: a loop that runs at least once begins with the sums in place.
+        let segment_len = if left.segments > 0 {
+            left.segment_len
+        } else {
+            0
+        };
+        let mut start = left.data;
+        let mut segment = 0;
+        loop {
+            let x = opaque(start);
             if S::LANE_PRODUCTS {
+                let width = N * S::LANES;
                 let mut rows = [x; M];
-                for (row, at) in rows.iter_mut().enumerate() {
-                    *at = opaque(x.add(row * left.stride));
+                for row in 1..M {
+                    rows[row] = opaque(rows[row - 1].add(left.stride));
                 }
-                for _ in 0..left.segment_len / 4 {
-                    let mut values = [simd.splat(0.0); M];
-                    for (at, value) in rows.iter_mut().zip(&mut values) {
-                        *value = simd.load(*at);
-                        *at = at.add(4);
+                if !simd.eight_steps(&mut sums, &mut rows, &mut panel, segment_len / 8) {
+                    for _ in 0..segment_len / 8 {
+                        four_steps::<S, M, N>(simd, &mut sums, &mut rows, panel);
+                        four_steps::<S, M, N>(simd, &mut sums, &mut rows, panel.add(4 * width));
+                        panel = panel.add(8 * width);
                     }
-                    // The weights are loaded a step ahead, for processors that execute in order.
-                    let step = N * S::LANES;
-                    let first = load_columns::<S, N>(simd, panel);
-                    let second = load_columns::<S, N>(simd, panel.add(step));
-                    add_lane::<S, M, N, 0>(simd, &mut sums, &values, first);
-                    let third = load_columns::<S, N>(simd, panel.add(2 * step));
-                    add_lane::<S, M, N, 1>(simd, &mut sums, &values, second);
-                    let fourth = load_columns::<S, N>(simd, panel.add(3 * step));
-                    add_lane::<S, M, N, 2>(simd, &mut sums, &values, third);
-                    add_lane::<S, M, N, 3>(simd, &mut sums, &values, fourth);
-                    panel = panel.add(4 * step);
                 }
-                for _ in 0..left.segment_len % 4 {
+                if segment_len % 8 >= 4 {
+                    four_steps::<S, M, N>(simd, &mut sums, &mut rows, panel);
+                    panel = panel.add(4 * width);
+                }
+                for _ in 0..segment_len % 4 {
                     let mut values = [simd.splat(0.0); M];
                     for (at, value) in rows.iter_mut().zip(&mut values) {
                         *value = simd.splat(**at);
@@ -194,7 +231,7 @@ unsafe fn several<S: Simd, const M: usize, const N: usize>(
                     panel = panel.add(N * S::LANES);
                 }
             } else {
-                for k in 0..left.segment_len {
+                for k in 0..segment_len {
                     let weights = load_columns::<S, N>(simd, panel);
                     for (row, sums) in sums.iter_mut().enumerate() {
                         let value = simd.splat(*x.add(row * left.stride + k));
@@ -207,9 +244,81 @@ unsafe fn several<S: Simd, const M: usize, const N: usize>(
                     ahead = ahead.wrapping_add(fetch);
                 }
             }
+            segment += 1;
+            if segment >= left.segments {
+                break;
+            }
+            start = start.add(left.segment_stride);
         }
         store(simd, sums, right, finish);
     }
+}
+
+/// Adds four products to each sum.
+///
+/// # Safety
+/// Each of `rows` is valid for reading four values, and `panel` for reading `4 * N` vectors.
+#[inline(always)]
+unsafe fn four_steps<S: Simd, const M: usize, const N: usize>(
+    simd: S,
+    sums: &mut [[S::V; N]; M],
+    rows: &mut [*const f32; M],
+    panel: *const f32,
+) {
+    let mut values = [simd.splat(0.0); M];
+    // SAFETY: by this function's contract.
+    unsafe {
+        for (at, value) in rows.iter_mut().zip(&mut values) {
+            *value = simd.load(*at);
+            *at = opaque(at.add(4));
+        }
+        macro_rules! pairs {
+            ($($first:literal)*) => {
+                $(if $first < 4 * N {
+                    two_columns::<S, M, N, $first>(simd, sums, &values, panel);
+                })*
+            };
+        }
+        pairs!(0 2 4 6 8 10 12 14);
+    }
+}
+
+/// Adds a product to the sums of two columns. Of the vectors of weights for four steps, loads those from `FIRST` on: there
+/// are registers for no more.
+///
+/// # Safety
+/// `panel` is valid for reading `4 * N` vectors.
+#[inline(always)]
+unsafe fn two_columns<S: Simd, const M: usize, const N: usize, const FIRST: usize>(
+    simd: S,
+    sums: &mut [[S::V; N]; M],
+    values: &[S::V; M],
+    panel: *const f32,
+) {
+    // SAFETY: by this function's contract.
+    let weights = unsafe { load_columns::<S, 2>(simd, panel.add(FIRST * S::LANES)) };
+    for (sums, value) in sums.iter_mut().zip(values) {
+        for (at, weight) in (FIRST..).zip(weights) {
+            let sum = &mut sums[at % N];
+            *sum = match at / N {
+                0 => simd.mul_add_lane::<0>(weight, *value, *sum),
+                1 => simd.mul_add_lane::<1>(weight, *value, *sum),
+                2 => simd.mul_add_lane::<2>(weight, *value, *sum),
+                _ => simd.mul_add_lane::<3>(weight, *value, *sum),
+            };
+        }
+    }
+    loads_stay();
+}
+
+/// The compiler moves no load from after this place to before it: it would run out of registers for what it loads.
+#[inline(always)]
+fn loads_stay() {
+    // SAFETY: no instructions.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        std::arch::asm!("", options(nostack, preserves_flags))
+    };
 }
 
 /// How many values the weights of a tile of one row, which are used once, are fetched ahead.
@@ -287,7 +396,7 @@ unsafe fn single<S: Simd, const N: usize>(
 /// The same pointer, about which the compiler knows nothing. Otherwise it computes the address of each row from that of the
 /// row before, in every step of the loop.
 #[inline(always)]
-fn opaque(pointer: *const f32) -> *const f32 {
+pub(super) fn opaque(pointer: *const f32) -> *const f32 {
     #[cfg(all(any(target_arch = "aarch64", target_arch = "x86_64"), not(miri)))]
     #[allow(
         clippy::pointers_in_nomem_asm_block,
@@ -344,111 +453,4 @@ unsafe fn load_columns<S: Simd, const N: usize>(simd: S, from: *const f32) -> [S
         *column = unsafe { simd.load(from.add(i * S::LANES)) };
     }
     columns
-}
-
-/// # Safety
-/// `right.bias` is null or valid for reading `right.columns` values.
-#[inline(always)]
-unsafe fn load_bias<S: Simd, const N: usize>(simd: S, right: Right) -> [S::V; N] {
-    let mut sums = [simd.splat(0.0); N];
-    if !right.bias.is_null() {
-        for (i, sum) in sums.iter_mut().enumerate() {
-            let count = columns_of::<S>(right.columns, i);
-            // SAFETY: by this function's contract.
-            *sum = unsafe { simd.load_first(right.bias.wrapping_add(i * S::LANES), count) };
-        }
-    }
-    sums
-}
-
-/// How many of `columns` are in the `i`-th vector.
-#[inline(always)]
-fn columns_of<S: Simd>(columns: usize, i: usize) -> usize {
-    columns.saturating_sub(i * S::LANES).min(S::LANES)
-}
-
-/// # Safety
-/// `right` is valid for reading and writing `M` rows.
-#[inline(always)]
-unsafe fn store<S: Simd, const M: usize, const N: usize>(
-    simd: S,
-    mut sums: [[S::V; N]; M],
-    right: Right,
-    finish: Finish,
-) {
-    let whole = right.columns == N * S::LANES;
-    // SAFETY: by this function's contract; a vector without columns is not touched.
-    unsafe {
-        if !right.residual.is_null() {
-            for (row, sums) in sums.iter_mut().enumerate() {
-                let from = right.residual.add(row * right.residual_stride);
-                for (i, sum) in sums.iter_mut().enumerate() {
-                    let from = from.wrapping_add(i * S::LANES);
-                    let addend = if whole {
-                        simd.load(from)
-                    } else {
-                        simd.load_first(from, columns_of::<S>(right.columns, i))
-                    };
-                    *sum = simd.add(*sum, addend);
-                }
-            }
-        }
-        if let Some((low, high)) = finish.bounds {
-            let (low, high) = (simd.splat(low), simd.splat(high));
-            for sum in sums.as_flattened_mut() {
-                *sum = simd.min(simd.max(*sum, low), high);
-            }
-        }
-        for (row, sums) in sums.iter().enumerate() {
-            let to = right.data.add(row * right.stride);
-            for (i, sum) in sums.iter().enumerate() {
-                let to = to.wrapping_add(i * S::LANES);
-                if whole {
-                    simd.store(to, *sum);
-                } else {
-                    simd.store_first(to, columns_of::<S>(right.columns, i), *sum);
-                }
-            }
-        }
-    }
-}
-
-/// Applies a function to `rows` rows, for reading and writing which `right` is valid.
-struct Activate {
-    rows: usize,
-    right: Right,
-    function: Activation,
-}
-
-impl Kernel for Activate {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let Activate {
-            rows,
-            right,
-            function,
-        } = self;
-        for row in 0..rows {
-            let mut column = 0;
-            while column < right.columns {
-                let count = (right.columns - column).min(S::LANES);
-                // SAFETY: by the fields' contract.
-                unsafe {
-                    let at = right.data.add(row * right.stride + column);
-                    if count == S::LANES {
-                        simd.store(at, function.apply(simd, simd.load(at)));
-                    } else {
-                        simd.store_first(
-                            at,
-                            count,
-                            function.apply(simd, simd.load_first(at, count)),
-                        );
-                    }
-                }
-                column += S::LANES;
-            }
-        }
-    }
 }

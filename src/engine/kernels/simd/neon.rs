@@ -1,6 +1,6 @@
 //! Vectors of 64-bit ARM processors.
 
-use super::{Kernel, Simd, with_neon};
+use super::{Kernel, NeonPair, Simd, with_neon};
 use std::arch::aarch64::*;
 
 /// Every aarch64 processor has these: 4 lanes.
@@ -11,13 +11,20 @@ pub struct Neon;
 unsafe impl Simd for Neon {
     type V = float32x4_t;
     const LANES: usize = 4;
-    const TILE_ROWS: [usize; 2] = [12, 8];
+    // With three vectors a whole number of times: outputs of networks for 224 x 224 pixels come in sevens.
+    const TILE_ROWS: [usize; 4] = [12, 9, 7, 5];
     const LANE_PRODUCTS: bool = true;
+    const MASKED: bool = false;
     type Half = Neon;
+    type Wide = NeonPair;
 
     #[inline(always)]
     fn half(self) -> Neon {
         self
+    }
+    #[inline(always)]
+    fn wide(self) -> NeonPair {
+        NeonPair
     }
     #[inline(always)]
     fn call<K: Kernel>(self, kernel: K) -> K::Output {
@@ -84,6 +91,17 @@ unsafe impl Simd for Neon {
         unsafe { vfmaq_laneq_f32::<LANE>(c, a, b) }
     }
     #[inline(always)]
+    unsafe fn eight_steps<const M: usize, const N: usize>(
+        self,
+        sums: &mut [[float32x4_t; N]; M],
+        rows: &mut [*const f32; M],
+        weights: &mut *const f32,
+        count: usize,
+    ) -> bool {
+        // SAFETY: by this function's contract.
+        unsafe { super::neon_tile::eight_steps(sums, rows, weights, count) }
+    }
+    #[inline(always)]
     fn max(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
         unsafe { vmaxq_f32(a, b) }
     }
@@ -92,15 +110,8 @@ unsafe impl Simd for Neon {
         unsafe { vminq_f32(a, b) }
     }
     #[inline(always)]
-    fn round(self, a: float32x4_t) -> float32x4_t {
-        unsafe { vrndnq_f32(a) }
-    }
-    #[inline(always)]
-    fn exp2_of_integer(self, a: float32x4_t) -> float32x4_t {
-        unsafe {
-            let exponent = vaddq_s32(vcvtq_s32_f32(a), vdupq_n_s32(127));
-            vreinterpretq_f32_s32(vshlq_n_s32::<23>(exponent))
-        }
+    fn exponent(self, a: float32x4_t) -> float32x4_t {
+        unsafe { vreinterpretq_f32_u32(vshlq_n_u32::<23>(vreinterpretq_u32_f32(a))) }
     }
     #[inline(always)]
     fn sum(self, a: float32x4_t) -> f32 {

@@ -24,12 +24,18 @@ impl Avx2 {
 unsafe impl Simd for Avx2 {
     type V = __m256;
     const LANES: usize = 8;
-    const TILE_ROWS: [usize; 2] = [12, 6];
+    const TILE_ROWS: [usize; 4] = [12, 6, 0, 0];
     const LANE_PRODUCTS: bool = false;
+    const MASKED: bool = true;
     type Half = Avx2;
+    type Wide = Avx2;
 
     #[inline(always)]
     fn half(self) -> Avx2 {
+        self
+    }
+    #[inline(always)]
+    fn wide(self) -> Avx2 {
         self
     }
     #[inline(always)]
@@ -107,15 +113,8 @@ unsafe impl Simd for Avx2 {
         unsafe { _mm256_min_ps(a, b) }
     }
     #[inline(always)]
-    fn round(self, a: __m256) -> __m256 {
-        unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) }
-    }
-    #[inline(always)]
-    fn exp2_of_integer(self, a: __m256) -> __m256 {
-        unsafe {
-            let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(a), _mm256_set1_epi32(127));
-            _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent))
-        }
+    fn exponent(self, a: __m256) -> __m256 {
+        unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_castps_si256(a))) }
     }
     #[inline(always)]
     fn sum(self, a: __m256) -> f32 {
@@ -147,13 +146,19 @@ impl Avx512 {
 unsafe impl Simd for Avx512 {
     type V = __m512;
     const LANES: usize = 16;
-    const TILE_ROWS: [usize; 2] = [12, 12];
+    const TILE_ROWS: [usize; 4] = [12, 12, 0, 0];
     const LANE_PRODUCTS: bool = false;
+    const MASKED: bool = true;
     type Half = Avx2;
+    type Wide = Avx512;
 
     #[inline(always)]
     fn half(self) -> Avx2 {
         Avx2(())
+    }
+    #[inline(always)]
+    fn wide(self) -> Avx512 {
+        self
     }
     #[inline(always)]
     fn call<K: Kernel>(self, kernel: K) -> K::Output {
@@ -214,10 +219,6 @@ unsafe impl Simd for Avx512 {
         }
     }
     #[inline(always)]
-    fn times_exp2(self, a: __m512, power: __m512) -> __m512 {
-        unsafe { _mm512_scalef_ps(a, power) }
-    }
-    #[inline(always)]
     fn mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
         unsafe { _mm512_fmadd_ps(a, b, c) }
     }
@@ -234,15 +235,8 @@ unsafe impl Simd for Avx512 {
         unsafe { _mm512_min_ps(a, b) }
     }
     #[inline(always)]
-    fn round(self, a: __m512) -> __m512 {
-        unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT }>(a) }
-    }
-    #[inline(always)]
-    fn exp2_of_integer(self, a: __m512) -> __m512 {
-        unsafe {
-            let exponent = _mm512_add_epi32(_mm512_cvtps_epi32(a), _mm512_set1_epi32(127));
-            _mm512_castsi512_ps(_mm512_slli_epi32::<23>(exponent))
-        }
+    fn exponent(self, a: __m512) -> __m512 {
+        unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_castps_si512(a))) }
     }
     #[inline(always)]
     fn sum(self, a: __m512) -> f32 {
