@@ -131,18 +131,18 @@ pub fn depthwise(
     let plain = window.kernel_h == window.kernel_w
         && window.stride_h == window.stride_w
         && (window.dilation_h, window.dilation_w) == (1, 1)
-        && w.channels >= isa.lanes();
+        && w.channels >= isa.wide_lanes();
     match (plain, window.kernel_h, window.stride_h) {
-        (true, 3, 1) => isa.run(Strips::<3, 1>(job)),
-        (true, 3, 2) => isa.run(Strips::<3, 2>(job)),
-        (true, 5, 1) => isa.run(Strips::<5, 1>(job)),
-        (true, 5, 2) => isa.run(Strips::<5, 2>(job)),
-        (true, 7, 1) => isa.run(Strips::<7, 1>(job)),
-        (true, 7, 2) => isa.run(Strips::<7, 2>(job)),
-        (true, 9, 1) => isa.run(Strips::<9, 1>(job)),
-        (true, 9, 2) => isa.run(Strips::<9, 2>(job)),
-        (true, 11, 1) => isa.run(Strips::<11, 1>(job)),
-        (true, 11, 2) => isa.run(Strips::<11, 2>(job)),
+        (true, 3, 1) => isa.run_wide(Strips::<3, 1>(job)),
+        (true, 3, 2) => isa.run_wide(Strips::<3, 2>(job)),
+        (true, 5, 1) => isa.run_wide(Strips::<5, 1>(job)),
+        (true, 5, 2) => isa.run_wide(Strips::<5, 2>(job)),
+        (true, 7, 1) => isa.run_wide(Strips::<7, 1>(job)),
+        (true, 7, 2) => isa.run_wide(Strips::<7, 2>(job)),
+        (true, 9, 1) => isa.run_wide(Strips::<9, 1>(job)),
+        (true, 9, 2) => isa.run_wide(Strips::<9, 2>(job)),
+        (true, 11, 1) => isa.run_wide(Strips::<11, 1>(job)),
+        (true, 11, 2) => isa.run_wide(Strips::<11, 2>(job)),
         _ => isa.run(General(job)),
     }
 }

@@ -108,7 +108,7 @@ pub fn excite(
         &mut scratch[..w.hidden],
         &mut gate[..w.channels],
     );
-    w.isa.run(Excite {
+    w.isa.run_wide(Excite {
         mean,
         w,
         activation,

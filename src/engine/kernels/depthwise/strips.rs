@@ -191,7 +191,7 @@ impl<const K: usize, const T: usize> Strips<'_, K, T> {
         // SAFETY: by this function's contract.
         unsafe {
             // Written out, a row of 5 x 5 alone needs more than 16 registers for what could be loaded early.
-            if R > 1 || K == 3 {
+            if R > 1 || K == 3 || (K == 5 && S::LOADS_MOVE && EDGE == INSIDE) {
                 unroll!(line < (R - 1) * T + K, {
                     if EDGE == INSIDE || (line >= view.lines.start && line < view.lines.end) {
                         Self::line::<S, R, EDGE>(view, x, weights, line, &mut sums);
@@ -219,7 +219,7 @@ impl<const K: usize, const T: usize> Strips<'_, K, T> {
         sums: &mut [[S::V; STRIP]; R],
     ) {
         let simd = view.simd;
-        let x = x.wrapping_add(line * view.line);
+        let mut x = x.wrapping_add(line * view.line);
         let sees = |r: usize| line >= r * T && line - r * T < K;
         let mut taps = [[sums[0][0]; K]; R];
         unroll!(r < R, {
@@ -234,7 +234,13 @@ impl<const K: usize, const T: usize> Strips<'_, K, T> {
         unroll!(column < Self::SPAN, {
             let outer = column < K / 2 || column + K / 2 >= Self::SPAN;
             let asked = EDGE == CLIPPED || (EDGE == FRAMED && outer);
-            if !asked || view.columns & (1 << column) != 0 {
+            if S::LOADS_MOVE && R == 1 {
+                if !asked || view.columns & (1 << column) != 0 {
+                    unsafe { Self::column(view, &mut x, column, &taps[0], &mut sums[0]) };
+                } else {
+                    move_on(&mut x, view.pixel);
+                }
+            } else if !asked || view.columns & (1 << column) != 0 {
                 let v = unsafe { simd.load(x.wrapping_add(column * view.pixel)) };
                 for r in 0..R {
                     if R == 1 || sees(r) {
@@ -248,6 +254,41 @@ impl<const K: usize, const T: usize> Strips<'_, K, T> {
             }
         });
     }
+
+    /// Adds what is seen of one pixel, a constant, and moves on to the next.
+    ///
+    /// # Safety
+    /// `x` is valid for reading a vector.
+    #[inline(always)]
+    unsafe fn column<S: Simd>(
+        view: &View<S>,
+        x: &mut *const f32,
+        column: usize,
+        taps: &[S::V; K],
+        sums: &mut [S::V; STRIP],
+    ) {
+        let first = (column + 1).saturating_sub(K).div_ceil(T);
+        let count = (column / T).min(STRIP - 1) + 1 - first;
+        macro_rules! counts {
+            ($($count:literal)*) => {
+                $(if count == $count {
+                    let factors: [S::V; $count] = std::array::from_fn(|i| taps[(column - (first + i) * T) % K]);
+                    let some: [S::V; $count] = std::array::from_fn(|i| sums[(first + i) % STRIP]);
+                    // SAFETY: by this function's contract.
+                    let some = unsafe { view.simd.load_multiply_add(x, view.pixel, factors, some) };
+                    for (i, sum) in some.into_iter().enumerate() {
+                        sums[(first + i) % STRIP] = sum;
+                    }
+                })*
+            };
+        }
+        counts!(1 2 3 4 5 6 7);
+    }
+}
+
+#[inline(always)]
+fn move_on(x: &mut *const f32, step: usize) {
+    *x = x.wrapping_add(step);
 }
 
 /// Which of `count` places from `start` on are in `0..size`.
@@ -275,9 +316,12 @@ unsafe fn finish<S: Simd>(
     let in_registers = match activation {
         Activation::Identity => true,
         Activation::Clamp { low, high } => {
-            unroll!(n < STRIP, {
-                strip[n] = Activation::Clamp { low, high }.apply(simd, strip[n])
-            });
+            let bound = simd.splat(low);
+            unroll!(n < STRIP, { strip[n] = simd.max(strip[n], bound) });
+            if high < f32::INFINITY {
+                let bound = simd.splat(high);
+                unroll!(n < STRIP, { strip[n] = simd.min(strip[n], bound) });
+            }
             true
         }
         Activation::HardSwish => {
