@@ -54,7 +54,7 @@ fn grow(b: &mut Builder, numbers: &mut Numbers, known: &[OutletId]) -> OutletId 
         }
         2 | 3 => {
             let groups = [2, 3, channels][numbers.below(3)];
-            if channels % groups != 0 {
+            if !channels.is_multiple_of(groups) {
                 return x;
             }
             let outputs = groups * [1, 2, channels / groups][numbers.below(3)];
@@ -87,7 +87,7 @@ fn grow(b: &mut Builder, numbers: &mut Numbers, known: &[OutletId]) -> OutletId 
             let end = start + 1 + numbers.below(channels - start);
             b.slice(x, start, end)
         }
-        16 if channels % 2 == 0 => {
+        16 if channels.is_multiple_of(2) => {
             let split = |dims: &[usize]| dims.iter().map(|dim| dim.to_dim()).collect();
             let (one, two) = ([channels], [2, channels / 2]);
             let back = [channels / 2, 2];
