@@ -1,6 +1,6 @@
 #!/bin/bash
-# The aarch64 build under QEMU's user mode: starts on an old glibc, and classifies the bundled photographs as the
-# native build does.
+# The aarch64 build under QEMU's user mode: starts on an old glibc, classifies the bundled photographs as the native
+# build does, and computes what the zoo's references do.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -62,11 +62,19 @@ same_classes() {
     [ "$(wc -l <"$work/native")" = $# ] && cat "$work/first" "$work/second" | diff "$work/native" -
 }
 
+# networks CORE MOST: those of the zoo with at most so many multiply-adds; the same kernels run the larger ones.
+networks() {
+    tests/aarch64/networks.py target/release/edge-classify --core "$1" --most "$2" -- \
+        qemu-aarch64 -cpu "$1" -L "$toolchain/$1" "$program"
+}
+
 photos=(tests/photos/labelled/*.jpg)
 check glibc-2.31 glibc_is_old_enough
 check libraries libraries_are_basic
 check photographs-cortex-a72 same_classes cortex-a72 "${photos[@]}"
 # With dotprod and fp16, which may choose other kernels; a few show it.
 check photographs-cortex-a76 same_classes cortex-a76 "${photos[@]:0:12}"
+check networks-cortex-a72 networks cortex-a72 "${MOST_MULTIPLY_ADDS:-1000000000}"
+check networks-cortex-a76 networks cortex-a76 "${MOST_MULTIPLY_ADDS:-300000000}"
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
