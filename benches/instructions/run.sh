@@ -86,7 +86,7 @@ count_ncnn() { # NETWORK f32|f16
         (cd "$ncnn" && native/bin/pnnx "$1.onnx" "inputshape=[1,3,224,224]" fp16=0 >"$1.log" 2>&1)
     fi
     emulated cortex-a76 "$ncnn/root" -E PYTHONPATH="$ncnn/site" -U PYTHONHOME "$ncnn/root/usr/bin/python3.11" \
-        "$here/ncnn.py" "$ncnn/$1.ncnn" "$2" 2>"$work/ncnn"
+        "$here/count_ncnn.py" "$ncnn/$1.ncnn" "$2" 2>"$work/ncnn" || { cat "$work/ncnn" >&2; return 1; }
     millions "$work/ncnn"
 }
 
@@ -101,7 +101,11 @@ for network in "${networks[@]}"; do
     printf '%-20s' "$network"
     awk -v a="$(millions "$work/cortex-a72")" -v b="$(millions "$work/cortex-a76")" \
         '{ printf " %13.1f %10s %10s %15.3f", $1 / 1e6, a, b, a * 1e6 / $1 }' "$work/sum"
-    [ -z "$ncnn" ] || printf ' %8s %8s' "$(count_ncnn "$network" f32)" "$(count_ncnn "$network" f16)"
+    if [ -n "$ncnn" ]; then
+        full=$(count_ncnn "$network" f32)
+        half=$(count_ncnn "$network" f16)
+        printf ' %8s %8s' "$full" "$half"
+    fi
     echo
     [ -z "$functions" ] || grep '^function 4' "$work/cortex-a72" | sort -k 3nr | head -n 30
 done

@@ -1,4 +1,4 @@
-"""Infers a few times with ncnn between calls of getppid, as main.rs does: ncnn.py NETWORK.ncnn f32|f16"""
+"""Infers a few times with ncnn between calls of getppid, as main.rs does: count_ncnn.py NETWORK.ncnn f32|f16"""
 
 import os
 import sys
