@@ -2,15 +2,16 @@
 
 CARGO ?= cargo
 AARCH64 := target/aarch64-toolchain
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 
-.PHONY: demo test test-rust test-onnx test-camera test-aarch64 build aarch64 lint setup setup-test
+.PHONY: demo test test-rust test-sanitizer test-onnx test-camera test-aarch64 build aarch64 lint setup setup-test
 .DEFAULT_GOAL := build
 
 # Classifies the bundled photographs with the bundled model.
 demo: build
 	target/release/edge-classify --model tf_efficientnet_lite0 --source tests/photos/labelled --output text --top-k 3
 
-test: setup-test test-rust test-onnx test-camera test-aarch64
+test: setup-test test-rust test-sanitizer test-onnx test-camera test-aarch64
 
 build: setup
 	$(CARGO) build --release --locked
@@ -18,6 +19,12 @@ build: setup
 # Unit and integration tests.
 test-rust: setup
 	$(CARGO) test --release --locked --workspace
+
+# The kernels, where all unsafe code is, under AddressSanitizer, on every instruction set that this machine has. Frames
+# without optimisation are large.
+test-sanitizer: setup
+	RUST_MIN_STACK=67108864 RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address $(CARGO) test --locked \
+		--package edge-classify-kernels --lib --target $(HOST) --target-dir target/sanitizer
 
 # Exported networks in ONNX Runtime.
 test-onnx: build
