@@ -26,9 +26,10 @@ test-sanitizer: setup
 	RUST_MIN_STACK=67108864 RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address $(CARGO) test --locked \
 		--package edge-classify-kernels --lib --target $(HOST) --target-dir target/sanitizer
 
-# Exported networks in ONNX Runtime.
+# Exported networks in ONNX Runtime; what the comparison with other runtimes computes.
 test-onnx: build
 	tests/onnxruntime/run.sh
+	python3 -m unittest discover benches/peers
 
 # The program in a virtual machine with emulated cameras.
 test-camera: setup

@@ -11,6 +11,9 @@ from .engines import PACKAGES, SETTINGS
 # Of the many that a processor lists, those that an engine may choose its kernels by.
 FEATURES = ("avx", "fma", "f16c", "amx", "asimd", "neon", "fphp", "sve", "i8mm", "bf16")
 
+# Load for each core, above which times are those of a shared machine.
+BUSY = 0.25
+
 
 def processor() -> tuple[str, list[str]]:
     """Name and features of the first core."""
@@ -30,21 +33,32 @@ def load() -> str:
     return " ".join(f"{value:.2f}" for value in os.getloadavg())
 
 
+def busy(cores: int) -> str | None:
+    """A warning, if others were at work just now."""
+    of_late = os.getloadavg()[0]
+    if of_late < BUSY * cores:
+        return None
+    return f"load {of_late:.1f} on {cores} cores: the medians tell of other programs, too; compare the minima"
+
+
 def version(peer: str) -> str:
     return metadata.version(PACKAGES.get(peer, peer))
 
 
 def describe(peers: list[str], flags: list[str]) -> dict[str, str]:
     name, features = processor()
+    cores = len(os.sched_getaffinity(0))
     described = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "processor": name,
         "features": " ".join(features),
-        "cores": str(len(os.sched_getaffinity(0))),
+        "cores": str(cores),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}, Python {platform.python_version()}",
         "flags": " ".join(flags) or "none",
         "load before": load(),
     }
+    if warning := busy(cores):
+        described["warning"] = warning
     for peer in peers:
         if peer in SETTINGS:
             described[peer] = f"{version(peer)}; {SETTINGS[peer]}"

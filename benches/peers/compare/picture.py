@@ -1,5 +1,6 @@
 """The measurements as a picture: time, memory and start of each runtime on each network."""
 
+import textwrap
 from pathlib import Path
 
 import matplotlib
@@ -42,9 +43,6 @@ def draw(file: Path, table: list[Row], machine: dict[str, str], ours: str):
             axes.set_axisbelow(True)
         grid[0][column].set_title(f"{threads} thread{'s' if threads > 1 else ''}")
     grid[0][0].legend(ncols=len(runtimes), fontsize="small")
-    figure.supxlabel(
-        f"{machine['processor']}; {machine['cores']} cores; {machine['date']};"
-        f" load before {machine['load before']}, after {machine['load after']}; flags: {machine['flags']}",
-        fontsize="small",
-    )
+    said = "; ".join(f"{key} {value}" for key, value in machine.items() if key != "features")
+    figure.supxlabel(textwrap.fill(said, 190 * len(counts)), fontsize="small")
     figure.savefig(file, dpi=100)
