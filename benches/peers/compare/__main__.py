@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from . import picture, report
+from . import picture, report, tract
 from .check import agree
 from .contestants import Engine, Failed, Job, Program, bare_start, end_when_asked
 from .convert import convert
@@ -27,7 +27,8 @@ def options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=20, help="in each of which every runtime has a turn [default: 20]")
     parser.add_argument("--seconds", type=float, default=0.4, help="of a turn, after its warm-up [default: 0.4]")
     parser.add_argument("--starts", type=int, default=5, help="processes started to time that [default: 5]")
-    parser.add_argument("--peers", nargs="+", default=PEERS, choices=PEERS, metavar="NAME", help=f"of {', '.join(PEERS)}")
+    parser.add_argument("--peers", nargs="+", default=PEERS, choices=[*PEERS, tract.NAME], metavar="NAME",
+                        help=f"of {', '.join(PEERS)} [default: these], and {tract.NAME}, which Cargo builds first")
     parser.add_argument("--program", type=Path, default=Path("target/release/edge-classify"), help="[default: %(default)s]")
     parser.add_argument("--output", type=Path, default=Path("target/peers"), help="directory [default: %(default)s]")
     chosen = parser.parse_args()
@@ -51,18 +52,21 @@ class Comparison:
 
     def contestants(self, network: Network, threads: int) -> dict[str, Program | Engine]:
         """All that could be set up, ours first."""
-        program, output = str(self.chosen.program), self.chosen.output
+        output = self.chosen.output
         scratch = output / "scratch"
         scratch.mkdir(parents=True, exist_ok=True)
         job = Job(network, network.plan, threads, scratch)
-        count = ["--threads", str(threads)]
-        infer = [program, "infer", str(job.file), "--tensor", str(network.input), "--output", str(job.logits), *count]
         found: dict[str, Program | Engine] = {
-            OURS: Program(OURS, job, [program, "bench", str(job.file), "--json", *count], infer)
+            OURS: Program(OURS, job, [self.chosen.program, "bench"], [self.chosen.program, "infer"], ["--json"])
         }
         for peer in self.chosen.peers:
             try:
-                found[peer] = Engine(peer, Job(network, convert(peer, network, output / "converted"), threads, scratch))
+                if peer == tract.NAME:
+                    program = tract.build()
+                    found[peer] = Program(peer, Job(network, network.onnx, threads, scratch), [program], [program])
+                else:
+                    file = convert(peer, network, output / "converted")
+                    found[peer] = Engine(peer, Job(network, file, threads, scratch))
             except Failed as failure:
                 self.leave_out(peer, network.name, str(failure))
         return found

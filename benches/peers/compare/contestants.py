@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -45,12 +46,16 @@ class Job:
 
 
 class Program:
-    """One of our own programs: it prints a record of each burst."""
+    """A program of this repository: it prints a record of each burst. `options` are those of its bench."""
 
     python = False
 
-    def __init__(self, name: str, job: Job, bench: list[str], infer: list[str]):
-        self.name, self.job, self.bench, self.infer = name, job, bench, infer
+    def __init__(self, name: str, job: Job, bench: list, infer: list, options: Sequence[str] = ()):
+        self.name, self.job = name, job
+        threads = ["--threads", job.threads]
+        self.bench = [str(part) for part in (*bench, job.file, *threads, *options)]
+        tensors = ["--tensor", job.network.input, "--output", job.logits]
+        self.infer = [str(part) for part in (*infer, job.file, *threads, *tensors)]
 
     def run(self, command: list[str]) -> str:
         done = subprocess.run(

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
+from . import tract
 from .engines import PACKAGES, SETTINGS
 
 # Of the many that a processor lists, those that an engine may choose its kernels by.
@@ -62,4 +63,6 @@ def describe(peers: list[str], flags: list[str]) -> dict[str, str]:
     for peer in peers:
         if peer in SETTINGS:
             described[peer] = f"{version(peer)}; {SETTINGS[peer]}"
+        elif peer == tract.NAME:
+            described[peer] = f"{tract.version()}; optimized, from ONNX"
     return described
