@@ -41,18 +41,24 @@ class Figures(unittest.TestCase):
 
     def test_the_best_peer_is_another_one_for_each_ratio(self):
         best = means(table(), OURS)["best of them"]
-        self.assertAlmostEqual(best["ratio_median"][0], 0.8)
-        self.assertAlmostEqual(best["ratio_memory"][0], 30 / 45)
-        self.assertEqual(best["ratio_median"][1], 1)
+        self.assertEqual(best.networks, 1)
+        self.assertAlmostEqual(best.ratios["ratio_median"], 0.8)
+        self.assertAlmostEqual(best.ratios["ratio_memory"], 30 / 45)
 
     def test_means_are_geometric_over_the_networks_that_a_peer_ran(self):
-        lines = table("a", 4.0) + table("b", 1.0)[:1] + table("b", 1.0)[2:]
-        found = means(lines, OURS)
-        self.assertAlmostEqual(found["slow"]["ratio_median"][0], 1.0)
-        self.assertEqual((found["slow"]["ratio_median"][1], found["fast"]["ratio_median"][1]), (2, 1))
-        self.assertAlmostEqual(found["best of them"]["ratio_median"][0], (0.8 * 2.0) ** 0.5)
-        with self.assertRaises(ValueError):
-            geometric_mean([])
+        ours, _, slow = table("b", 1.0)
+        found = means([*table("a", 4.0), ours, slow], OURS)
+        self.assertAlmostEqual(found["slow"].ratios["ratio_median"], 1.0)
+        self.assertEqual((found["slow"].networks, found["fast"].networks), (2, 1))
+        self.assertAlmostEqual(found["best of them"].ratios["ratio_median"], (0.8 * 2.0) ** 0.5)
+        self.assertIsNone(geometric_mean([None]))
+
+    def test_a_ratio_that_noise_has_eaten_is_left_out(self):
+        of = {OURS: measured(False, [1.0], 30, 40.0), "peer": measured(True, [1.0], 50, 110.0)}
+        lines = rows("net", 1, OURS, of, Bare([25_000_000], [120.0]))
+        self.assertIsNone(lines[1].ratio_start)
+        self.assertIsNone(means(lines, OURS)["peer"].ratios["ratio_start"])
+        self.assertAlmostEqual(means(lines, OURS)["peer"].ratios["ratio_memory"], 30 / 25)
 
 
 if __name__ == "__main__":

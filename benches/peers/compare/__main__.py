@@ -26,7 +26,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--threads", nargs="+", type=int, default=[1], metavar="N", help="one comparison each [default: 1]")
     parser.add_argument("--rounds", type=int, default=20, help="in each of which every runtime has a turn [default: 20]")
     parser.add_argument("--seconds", type=float, default=0.4, help="of a turn, after its warm-up [default: 0.4]")
-    parser.add_argument("--starts", type=int, default=5, help="processes started to time that [default: 5]")
+    parser.add_argument("--starts", type=int, default=7, help="processes started to time that [default: 7]")
     parser.add_argument("--peers", nargs="+", default=PEERS, choices=[*PEERS, tract.NAME], metavar="NAME",
                         help=f"of {', '.join(PEERS)} [default: these], and {tract.NAME}, which Cargo builds first")
     parser.add_argument("--program", type=Path, default=Path("target/release/edge-classify"), help="[default: %(default)s]")

@@ -47,6 +47,10 @@ class Measured:
     def start_ms(self) -> float:
         return median(self.starts_ms)
 
+    @property
+    def start_min_ms(self) -> float:
+        return min(self.starts_ms)
+
 
 @dataclass
 class Bare:
@@ -70,18 +74,24 @@ class Row:
     peak_share: float | None
     memory_mb: float
     net_memory_mb: float
-    ratio_memory: float
+    ratio_memory: float | None
     start_ms: float
+    start_min_ms: float
+    # Of the minima: a difference of two medians is mostly noise on a busy machine.
     net_start_ms: float
-    ratio_start: float
+    ratio_start: float | None
     difference: float
 
 
-def geometric_mean(values: Iterable[float]) -> float:
-    values = list(values)
-    if not values:
-        raise ValueError("no values to take the mean of")
-    return math.exp(sum(map(math.log, values)) / len(values))
+def ratio_of(ours: float, theirs: float) -> float | None:
+    """Nothing where noise is larger than what is left after a subtraction."""
+    return ours / theirs if ours > 0 and theirs > 0 else None
+
+
+def geometric_mean(values: Iterable[float | None]) -> float | None:
+    """Of those that there are."""
+    logarithms = [math.log(value) for value in values if value is not None]
+    return math.exp(sum(logarithms) / len(logarithms)) if logarithms else None
 
 
 def peak_share(multiply_adds: int | None, ms: float, peak_gflops: float | None) -> float | None:
@@ -101,7 +111,7 @@ def rows(network: str, threads: int, ours: str, measured: dict[str, Measured], b
         return one.peak_rss_bytes - (median(bare.rss_bytes) if one.python else 0)
 
     def net_start(one: Measured) -> float:
-        return one.start_ms - (median(bare.starts_ms) if one.python else 0)
+        return one.start_min_ms - (min(bare.starts_ms) if one.python else 0)
 
     first = measured[ours]
     return [
@@ -116,10 +126,11 @@ def rows(network: str, threads: int, ours: str, measured: dict[str, Measured], b
             peak_share=peak_share(multiply_adds, one.median_ms, peak),
             memory_mb=one.peak_rss_bytes / 1e6,
             net_memory_mb=net_memory(one) / 1e6,
-            ratio_memory=net_memory(first) / net_memory(one),
+            ratio_memory=ratio_of(net_memory(first), net_memory(one)),
             start_ms=one.start_ms,
+            start_min_ms=one.start_min_ms,
             net_start_ms=net_start(one),
-            ratio_start=net_start(first) / net_start(one),
+            ratio_start=ratio_of(net_start(first), net_start(one)),
             difference=one.difference,
         )
         for name, one in measured.items()
@@ -129,13 +140,21 @@ def rows(network: str, threads: int, ours: str, measured: dict[str, Measured], b
 RATIOS = ["ratio_median", "ratio_min", "ratio_memory", "ratio_start"]
 
 
-def against_best(peers: list[Row], ratio: str) -> float:
+def against_best(peers: list[Row], ratio: str) -> float | None:
     """Ours by the best of its peers on one network: the largest ratio."""
-    return max(getattr(row, ratio) for row in peers)
+    return max((value for row in peers if (value := getattr(row, ratio)) is not None), default=None)
 
 
-def means(table: list[Row], ours: str) -> dict[str, dict[str, tuple[float, int]]]:
-    """For each peer, and for the best peer of each network, the geometric mean of each ratio and of how many networks."""
+@dataclass
+class Mean:
+    """Geometric means of ratios by their names, and over how many networks."""
+
+    networks: int
+    ratios: dict[str, float | None]
+
+
+def means(table: list[Row], ours: str) -> dict[str, Mean]:
+    """For each peer, and for the best peer of each network."""
     by_peer: dict[str, list[Row]] = {}
     by_network: dict[str, list[Row]] = {}
     for row in table:
@@ -143,12 +162,12 @@ def means(table: list[Row], ours: str) -> dict[str, dict[str, tuple[float, int]]
             by_peer.setdefault(row.runtime, []).append(row)
             by_network.setdefault(row.network, []).append(row)
     found = {
-        peer: {ratio: (geometric_mean(getattr(row, ratio) for row in of), len(of)) for ratio in RATIOS}
+        peer: Mean(len(of), {ratio: geometric_mean(getattr(row, ratio) for row in of) for ratio in RATIOS})
         for peer, of in by_peer.items()
     }
+    best = {
+        ratio: geometric_mean(against_best(of, ratio) for of in by_network.values()) for ratio in RATIOS
+    }
     if by_network:
-        found["best of them"] = {
-            ratio: (geometric_mean(against_best(of, ratio) for of in by_network.values()), len(by_network))
-            for ratio in RATIOS
-        }
+        found["best of them"] = Mean(len(by_network), best)
     return found

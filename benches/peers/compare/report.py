@@ -1,45 +1,61 @@
 """The measurements as text and as CSV."""
 
 import csv
+from collections.abc import Iterable
 from dataclasses import asdict, fields
 from pathlib import Path
 
 from .figures import RATIOS, Measured, Row, against_best, means
 
-HEADER = (
-    f"{'':20} {'':12} {'median':>8} {'min':>8} {'ours / theirs':>15} {'of':>6}"
-    f" {'memory':>8} {'net':>7} {'ours /':>7} {'start':>7} {'net':>7} {'ours /':>7}\n"
-    f"{'network':20} {'runtime':12} {'ms':>8} {'ms':>8} {'median':>8} {'min':>6} {'peak':>6}"
-    f" {'MB':>8} {'MB':>7} {'theirs':>7} {'ms':>7} {'ms':>7} {'theirs':>7}"
-)
+# Name in the rows, heading of the group, heading, width, format.
+COLUMNS = [
+    ("median_ms", "", "median", 8, "8.2f"),
+    ("min_ms", "", "min ms", 8, "8.2f"),
+    ("peak_share", "of", "peak", 6, "6.1%"),
+    ("ratio_median", "ours /", "median", 8, "8.2f"),
+    ("ratio_min", "theirs", "min", 6, "6.2f"),
+    ("memory_mb", "memory", "MB", 9, "9.1f"),
+    ("net_memory_mb", "", "net", 7, "7.1f"),
+    ("ratio_memory", "ours /", "theirs", 7, "7.2f"),
+    ("start_ms", "start", "median", 8, "8.0f"),
+    ("start_min_ms", "", "min ms", 7, "7.0f"),
+    ("net_start_ms", "", "net", 6, "6.0f"),
+    ("ratio_start", "ours /", "theirs", 7, "7.2f"),
+]
+
+
+def line(first: str, second: str, cells: Iterable[str]) -> str:
+    return " ".join([f"{first:20}", f"{second:13}", *cells]).rstrip()
+
+
+def number(value: float | None, form: str) -> str:
+    """Blank where there is none."""
+    return f"{value:{form}}" if value is not None else " " * int(form.split(".")[0])
+
+
+HEADER = "\n".join([
+    line("", "", (f"{group:>{width}}" for _, group, _, width, _ in COLUMNS)),
+    line("network", "runtime", (f"{heading:>{width}}" for _, _, heading, width, _ in COLUMNS)),
+])
 
 NOTES = """\
 median: of the medians of the rounds; min: of all runs; peak: share of the f32 operations a second that this machine was
 measured to do, at the median. Memory: the most that the process had resident; start: from starting a process to its
-first result (of our programs: to their end, with the result in a file). Both net of a Python process with numpy and the
-input but no engine, where the process is Python's. All times include the call from Python, where there is one. Ours
-runs from its plan, as the others run from what their converters make; onnxruntime and openvino read ONNX. Ratios are of
-the net figures; below 1, ours is better."""
+first result (of our program and tract: to their end, with the result in a file). Net: less a Python process with numpy
+and the input but no engine, where the process is Python's; of the start, less its minimum from the minimum. All times
+include the call from Python, where there is one. Ours runs from its plan, as others run from what their converters
+make; onnxruntime, openvino and tract read ONNX. Ratios are of the net figures; below 1, ours is better."""
 
 
 def block(table: list[Row], ours: str) -> str:
     """One network's lines."""
-    lines = []
-    for row in table:
-        share = f"{row.peak_share:6.1%}" if row.peak_share is not None else f"{'':6}"
-        lines.append(
-            f"{row.network:20} {row.runtime:12} {row.median_ms:8.2f} {row.min_ms:8.2f}"
-            f" {row.ratio_median:8.2f} {row.ratio_min:6.2f} {share}"
-            f" {row.memory_mb:8.1f} {row.net_memory_mb:7.1f} {row.ratio_memory:7.2f}"
-            f" {row.start_ms:7.0f} {row.net_start_ms:7.0f} {row.ratio_start:7.2f}"
-        )
+    lines = [
+        line(row.network, row.runtime, (number(getattr(row, name), form) for name, *_, form in COLUMNS)) for row in table
+    ]
     peers = [row for row in table if row.runtime != ours]
     if peers:
-        median, least, memory, start = (against_best(peers, ratio) for ratio in RATIOS)
-        lines.append(
-            f"{'':20} {'the best':12} {'':8} {'':8} {median:8.2f} {least:6.2f} {'':6}"
-            f" {'':8} {'':7} {memory:7.2f} {'':7} {'':7} {start:7.2f}"
-        )
+        best = {ratio: against_best(peers, ratio) for ratio in RATIOS}
+        lines.append(line("", "best of them", (number(best.get(name), form) for name, *_, form in COLUMNS)))
     return "\n".join(lines)
 
 
@@ -48,14 +64,11 @@ def summary(table: list[Row], ours: str) -> str:
         "Geometric means of ours / theirs over the networks",
         f"{'':20} {'networks':>8} {'median':>8} {'min':>8} {'memory':>8} {'start':>8}   logits differ by",
     ]
-    for peer, of in means(table, ours).items():
-        count = next(iter(of.values()))[1]
+    for peer, mean in means(table, ours).items():
+        ratios = " ".join(number(mean.ratios[ratio], "8.3f") for ratio in RATIOS)
         apart = max((row.difference for row in table if row.runtime == peer), default=None)
-        lines.append(
-            f"{peer:20} {count:8} "
-            + " ".join(f"{of[ratio][0]:8.3f}" for ratio in RATIOS)
-            + (f"   {apart:.1e} of their range, at most" if apart is not None else "")
-        )
+        said = f"   {apart:.1e} of their range, at most" if apart is not None else ""
+        lines.append(f"{peer:20} {mean.networks:8} {ratios}{said}")
     return "\n".join(lines)
 
 
