@@ -39,6 +39,13 @@ def options() -> argparse.Namespace:
     return chosen
 
 
+def advice(contestant: Program | Engine) -> str:
+    job = contestant.job
+    if job.file in (job.network.onnx, job.network.plan):
+        return f"it read {job.file}"
+    return f"it read {job.file}; if that is damaged, remove it to have it made again"
+
+
 class Comparison:
     def __init__(self, chosen: argparse.Namespace):
         self.chosen = chosen
@@ -86,8 +93,9 @@ class Comparison:
                 except Failed as failure:
                     if name == OURS:
                         raise Failed(f"{network.name}: {failure}") from failure
-                    self.leave_out(name, network.name, str(failure))
-                    contestants.pop(name).close()
+                    contestant = contestants.pop(name)
+                    self.leave_out(name, network.name, f"{failure} ({advice(contestant)})")
+                    contestant.close()
                     measured.pop(name)
 
         logits = {}

@@ -25,10 +25,12 @@ class Failed(Exception):
 
 
 def environment(threads: int) -> dict[str, str]:
-    """Where a runtime takes its number of threads from the environment, it is the same for all."""
+    """Where a runtime takes its number of threads from the environment, it is the same for all. Python may keep what it
+    compiled: a peer's start is not to be that of its sources."""
     count = str(threads)
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     limits = {"OMP_NUM_THREADS": count, "OPENBLAS_NUM_THREADS": count, "MKL_NUM_THREADS": count, "RAYON_NUM_THREADS": count}
-    return os.environ | limits
+    return kept | limits
 
 
 @dataclass
@@ -187,5 +189,6 @@ def bare_start(job: Job) -> tuple[float, int]:
 
 
 def end_when_asked():
-    """SIGTERM ends as Ctrl-C does, through every `finally`."""
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    """SIGTERM ends as Ctrl-C does, through every `finally`; also where a shell's background job ignores the latter."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)

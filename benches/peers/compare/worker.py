@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .engines import LOADERS
+
 WARM_UP_RUNS = 3
 # Of a burst's time; our own bench does the same.
 WARM_UP_PART = 0.1
@@ -55,8 +57,6 @@ def main():
     if engine == "none":
         answer(peak_rss_bytes=peak_rss())
         return
-    from .engines import LOADERS
-
     try:
         run = LOADERS[engine](Path(file), int(threads), picture)
         logits = np.asarray(run(), np.float32).reshape(1, -1)
