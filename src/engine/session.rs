@@ -112,8 +112,8 @@ impl Session {
         Ok(logits)
     }
 
-    /// As [`Session::run`], with the logits written to where they are wanted. On one thread, a network in our
-    /// layers allocates nothing; parts of it that tract runs do.
+    /// As [`Session::run`], with the logits written to where they are wanted. A network in our layers allocates
+    /// nothing; parts of it that tract runs do.
     pub fn run_into(&mut self, input: &[f32], logits: &mut [f32]) -> Result<(), EngineError> {
         if input.len() != self.input_len() {
             return Err(EngineError::InputLength {

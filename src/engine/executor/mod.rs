@@ -120,7 +120,7 @@ impl Executor {
         Executor::new(self.packed.clone(), self.team.clone())
     }
 
-    /// The result for a picture of f32 in planes (NCHW). On one thread, it allocates nothing but what delegates do.
+    /// The result for a picture of f32 in planes (NCHW). It allocates nothing but what delegates do.
     ///
     /// # Panics
     /// If `planes` is not as long as [`Packed::input_len`].
@@ -153,16 +153,12 @@ impl Executor {
         let arena = &mut self.arena[self.start..][..packed.arena_len];
         interleave(planes, packed.size[2], &mut arena[packed.input.range(0)]);
         let (scratch, team) = (&mut self.scratch, &self.team);
-        let mut result = Ok(());
-        team.run(|| {
-            result = packed.steps.iter().try_for_each(|step| {
-                each(step, &mut |step| {
-                    let parts = (step.cost / packed.grain).clamp(1, team.threads());
-                    step.run(arena, scratch, parts)
-                })
-            });
-        });
-        result?;
+        packed.steps.iter().try_for_each(|step| {
+            each(step, &mut |step| {
+                let parts = (step.cost / packed.grain).clamp(1, team.threads());
+                step.run(arena, scratch, parts, team)
+            })
+        })?;
         let arena = &self.arena[self.start..][..packed.arena_len];
         Ok(&arena[packed.output.range(0)])
     }

@@ -13,7 +13,7 @@ use edge_classify_kernels::{
 use super::arena::Place;
 use super::chain::Chain;
 use super::piece::{Piece, from};
-use super::team;
+use super::team::{self, Team};
 use crate::engine::EngineError;
 use crate::engine::net::Part;
 
@@ -228,6 +228,7 @@ impl Step {
         arena: &mut [f32],
         scratch: &mut [f32],
         parts: usize,
+        team: &Team,
     ) -> Result<(), EngineError> {
         let (input, output, activation) = (self.input, self.output, self.activation);
         let (before, rest) = arena.split_at_mut(output.offset);
@@ -250,7 +251,7 @@ impl Step {
                 out,
                 scratch,
             };
-            part.share(parts, row_len, scratch_len, &compute);
+            team.share(part, parts, row_len, scratch_len, compute);
         };
         match &self.run {
             Run::Pointwise { gate, residual, .. } => {

@@ -1,18 +1,15 @@
 //! Threads that share the rows of a layer's output.
 
 use std::ops::Range;
+use std::sync::Mutex;
 
 use edge_classify_kernels::RowsMut;
-use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::engine::{EngineError, Threads};
 
-/// One thread, or a pool of several.
+/// Ready to run layers.
 #[derive(Debug)]
-pub struct Team {
-    pool: Option<ThreadPool>,
-    threads: usize,
-}
+pub struct Team(edge_classify_kernels::Team);
 
 /// A part of a layer's output to compute.
 pub struct Part<'a> {
@@ -25,58 +22,53 @@ pub struct Part<'a> {
 impl Team {
     pub fn new(threads: Threads) -> Result<Team, EngineError> {
         let threads = threads.get();
-        let pool = match threads {
-            1 => None,
-            _ => {
-                let pool = ThreadPoolBuilder::new().num_threads(threads).build();
-                Some(pool.map_err(|e| EngineError::Prepare(format!("no {threads} threads: {e}")))?)
-            }
-        };
-        Ok(Team { pool, threads })
+        let team = edge_classify_kernels::Team::new(threads);
+        team.map(Team)
+            .map_err(|e| EngineError::Prepare(format!("no {threads} threads: {e}")))
     }
 
     pub fn threads(&self) -> usize {
-        self.threads
+        self.0.threads()
     }
 
-    /// Runs a whole inference where its layers can be shared out without delay.
-    pub fn run(&self, inference: impl FnOnce() + Send) {
-        match &self.pool {
-            Some(pool) => pool.install(inference),
-            None => inference(),
-        }
-    }
-}
-
-impl Part<'_> {
-    /// Computes `parts` parts of this one at the same time. A row is `row_len` values of the output; every part gets
+    /// Computes `parts` parts of `whole`, each on a thread. A row is `row_len` values of the output; every part gets
     /// `scratch_len` of scratch.
     pub fn share(
-        self,
+        &self,
+        whole: Part,
         parts: usize,
         row_len: usize,
         scratch_len: usize,
-        compute: &(impl Fn(Part) + Sync),
+        compute: &(dyn Fn(Part) + Sync),
     ) {
-        let parts = parts.min(self.rows.len());
+        let parts = parts.min(whole.rows.len()).min(Threads::MAX);
         if parts <= 1 {
-            return compute(self);
+            return compute(whole);
         }
-        let (left, stride) = (parts / 2, self.out.stride);
-        let middle = self.rows.start + self.rows.len() * left / parts;
-        let at = (middle - self.rows.start) * row_len;
-        let (before, after) = self.out.data.split_at_mut(at);
-        let (ours, theirs) = self.scratch.split_at_mut(left * scratch_len);
-        let part = |rows, data, scratch| Part {
-            rows,
-            out: RowsMut { data, stride },
-            scratch,
-        };
-        let first = part(self.rows.start..middle, before, ours);
-        let second = part(middle..self.rows.end, after, theirs);
-        rayon::join(
-            || first.share(left, row_len, scratch_len, compute),
-            || second.share(parts - left, row_len, scratch_len, compute),
-        );
+        let (rows, stride) = (whole.rows, whole.out.stride);
+        let end = |part: usize| rows.start + rows.len() * part / parts;
+        let (mut data, mut scratch) = (whole.out.data, whole.scratch);
+        // Whoever does a part takes what belongs to it.
+        let mut shares: [Mutex<Option<Part>>; Threads::MAX] = [const { Mutex::new(None) }; _];
+        for (part, share) in shares[..parts].iter_mut().enumerate() {
+            let rows = end(part)..end(part + 1);
+            let own = match part + 1 == parts {
+                true => std::mem::take(&mut data),
+                false => data
+                    .split_off_mut(..rows.len() * row_len)
+                    .unwrap_or_default(),
+            };
+            let own_scratch = scratch.split_off_mut(..scratch_len).unwrap_or_default();
+            let own = Part {
+                rows,
+                out: RowsMut { data: own, stride },
+                scratch: own_scratch,
+            };
+            *share = Mutex::new(Some(own));
+        }
+        self.0.run(parts, &|part| {
+            let share = shares[part].lock().ok().and_then(|mut share| share.take());
+            compute(share.expect("a part is done once"));
+        });
     }
 }

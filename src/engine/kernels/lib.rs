@@ -13,6 +13,7 @@ mod pointwise;
 mod pool;
 mod rows;
 mod simd;
+mod team;
 mod window;
 
 pub use activation::Activation;
@@ -28,4 +29,5 @@ pub use pointwise::{Epilogue, PackedMatrix, pointwise};
 pub use pool::{Pool, global_average, pool};
 pub use rows::{Rows, RowsMut};
 pub use simd::{Isa, Kernel, Simd};
+pub use team::Team;
 pub use window::Window;

@@ -1,0 +1,305 @@
+//! Threads that share one layer's work, and are ready for the next within microseconds.
+//!
+//! A layer takes some tens of microseconds, about as long as it takes to wake a thread that sleeps. So threads watch for
+//! work for a while before they sleep; and whoever asks for work to be done does all of it that no other thread has begun,
+//! so that one which comes late, or never, costs nothing.
+
+use std::cell::UnsafeCell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long a thread watches for work before it sleeps: longer than layers that one thread computes alone, shorter than
+/// what is between two pictures.
+const WATCH: Duration = Duration::from_micros(300);
+
+/// A fixed number of threads, the one that asks among them.
+#[derive(Debug)]
+pub struct Team {
+    shared: Arc<Shared>,
+    workers: Vec<JoinHandle<()>>,
+    /// Work is shared by one caller at a time.
+    busy: Mutex<()>,
+}
+
+type Work<'a> = dyn Fn(usize) + Sync + 'a;
+
+struct Shared {
+    /// The work at hand: its number, how many parts it has, and the next one that nobody has begun.
+    state: AtomicU64,
+    /// Valid while parts of the work at hand are not done.
+    work: UnsafeCell<*const Work<'static>>,
+    done: AtomicUsize,
+    panicked: AtomicBool,
+    stop: AtomicBool,
+    sleepers: AtomicUsize,
+    asleep: Mutex<()>,
+    wake: Condvar,
+}
+
+// SAFETY: `work` is written where no part is being done, and read by threads that have begun one, which sharing `state`
+// orders; what it points to is Sync.
+unsafe impl Sync for Shared {}
+// SAFETY: as above.
+unsafe impl Send for Shared {}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str("Shared")
+    }
+}
+
+/// Most parts of one work.
+const MOST: usize = u16::MAX as usize;
+
+fn pack(number: u32, parts: usize, next: usize) -> u64 {
+    u64::from(number) << 32 | (parts as u64) << 16 | next as u64
+}
+
+fn unpack(state: u64) -> (u32, usize, usize) {
+    let part = |shift: u32| (state >> shift) as u16 as usize;
+    ((state >> 32) as u32, part(16), part(0))
+}
+
+impl Team {
+    /// So many threads in all.
+    ///
+    /// # Errors
+    /// If the system refuses a thread.
+    pub fn new(threads: usize) -> std::io::Result<Team> {
+        let shared = Arc::new(Shared {
+            state: AtomicU64::new(0),
+            work: UnsafeCell::new(&|_: usize| ()),
+            done: AtomicUsize::new(0),
+            panicked: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+            sleepers: AtomicUsize::new(0),
+            asleep: Mutex::new(()),
+            wake: Condvar::new(),
+        });
+        let mut team = Team {
+            shared,
+            workers: Vec::new(),
+            busy: Mutex::new(()),
+        };
+        for index in 1..threads {
+            let shared = team.shared.clone();
+            let builder = std::thread::Builder::new().name(format!("layers-{index}"));
+            // Those that have begun end when the team is dropped.
+            team.workers.push(builder.spawn(move || shared.serve())?);
+        }
+        Ok(team)
+    }
+
+    pub fn threads(&self) -> usize {
+        self.workers.len() + 1
+    }
+
+    /// Calls `work` once for each of `0..parts`, on any of the threads, and returns when all calls have. Where another
+    /// caller has the threads, on this one. Allocates nothing.
+    ///
+    /// # Panics
+    /// If there are more than 65535 parts, or when a call panics, after all have returned.
+    pub fn run(&self, parts: usize, work: &Work) {
+        assert!(parts <= MOST, "work in {parts} parts");
+        let alone = parts <= 1 || self.workers.is_empty();
+        let Some(busy) = self.busy.try_lock().ok().filter(|_| !alone) else {
+            (0..parts).for_each(work);
+            return;
+        };
+        let shared = &*self.shared;
+        shared.done.store(0, Ordering::Relaxed);
+        // SAFETY: no part of an earlier work is left, so no thread reads it; `busy` keeps other callers away. The longer
+        // lifetime is not made use of: no thread calls it after the last part is done, which is waited for below.
+        unsafe {
+            *shared.work.get() = std::mem::transmute::<*const Work, *const Work<'static>>(work);
+        }
+        let (number, _, _) = unpack(shared.state.load(Ordering::Relaxed));
+        let number = number.wrapping_add(1);
+        shared.state.store(pack(number, parts, 0), Ordering::SeqCst);
+        if shared.sleepers.load(Ordering::SeqCst) > 0 {
+            drop(lock(&shared.asleep));
+            shared.wake.notify_all();
+        }
+        while shared.do_a_part() {}
+        let mut turns = 0_u32;
+        while shared.done.load(Ordering::Acquire) < parts {
+            turns = turns.saturating_add(1);
+            pause(turns);
+        }
+        let panicked = shared.panicked.swap(false, Ordering::Relaxed);
+        // Before a panic, which would leave it poisoned.
+        drop(busy);
+        if panicked {
+            resume_unwind(Box::new("a part of a layer panicked"));
+        }
+    }
+}
+
+impl Drop for Team {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::SeqCst);
+        drop(lock(&self.shared.asleep));
+        self.shared.wake.notify_all();
+        for worker in self.workers.drain(..) {
+            // It catches what its parts panic with.
+            drop(worker.join());
+        }
+    }
+}
+
+impl Shared {
+    /// Begins a part that nobody has begun, and does it. False if there is none.
+    fn do_a_part(&self) -> bool {
+        let mut state = self.state.load(Ordering::SeqCst);
+        let part = loop {
+            let (number, parts, next) = unpack(state);
+            if next >= parts {
+                return false;
+            }
+            // Another part may have been begun meanwhile, or even another work.
+            let begun = pack(number, parts, next + 1);
+            match self.state.compare_exchange_weak(
+                state,
+                begun,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => break next,
+                Err(found) => state = found,
+            }
+        };
+        // SAFETY: a part has been begun and is not done: the caller waits for it, and what it shares is valid until then.
+        let work = unsafe { &**self.work.get() };
+        if catch_unwind(AssertUnwindSafe(|| work(part))).is_err() {
+            self.panicked.store(true, Ordering::Relaxed);
+        }
+        self.done.fetch_add(1, Ordering::Release);
+        true
+    }
+
+    /// Does parts as they come, until the team is dropped.
+    fn serve(&self) {
+        let mut idle = Instant::now();
+        let mut turns = 0_u32;
+        while !self.stop.load(Ordering::Relaxed) {
+            if self.do_a_part() {
+                turns = 0;
+                continue;
+            }
+            if turns == 0 {
+                idle = Instant::now();
+            }
+            turns = turns.saturating_add(1);
+            pause(turns);
+            if turns.is_multiple_of(64) && idle.elapsed() > WATCH {
+                self.sleep();
+                turns = 0;
+            }
+        }
+    }
+
+    fn sleep(&self) {
+        let mut guard = lock(&self.asleep);
+        self.sleepers.fetch_add(1, Ordering::SeqCst);
+        // Whoever brings work after this look sees a sleeper, and waits for the lock to wake it.
+        loop {
+            let (_, parts, next) = unpack(self.state.load(Ordering::SeqCst));
+            if next < parts || self.stop.load(Ordering::SeqCst) {
+                break;
+            }
+            guard = self
+                .wake
+                .wait(guard)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        self.sleepers.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// What is locked is no data.
+fn lock(mutex: &Mutex<()>) -> std::sync::MutexGuard<'_, ()> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits a moment; now and then lets another thread of this processor run, which may be the one that is waited for.
+fn pause(turns: u32) {
+    if turns.is_multiple_of(32) {
+        std::thread::yield_now();
+    } else {
+        std::hint::spin_loop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(team: &Team, parts: usize) -> Vec<usize> {
+        let counts: Vec<AtomicUsize> = (0..parts).map(|_| AtomicUsize::new(0)).collect();
+        team.run(parts, &|part| {
+            counts[part].fetch_add(1, Ordering::Relaxed);
+        });
+        counts.into_iter().map(AtomicUsize::into_inner).collect()
+    }
+
+    #[test]
+    fn every_part_is_done_once() {
+        for threads in 1..6 {
+            let team = Team::new(threads).unwrap();
+            assert_eq!(team.threads(), threads);
+            for round in 0..3000 {
+                let parts = round % 9;
+                assert_eq!(counts(&team, parts), vec![1; parts]);
+                // Long enough for some to fall asleep.
+                if round % 500 == 0 {
+                    std::thread::sleep(2 * WATCH);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_parts_write_is_there_afterwards() {
+        let team = Team::new(3).unwrap();
+        for round in 0..2000_usize {
+            let places: [Mutex<usize>; 7] = Default::default();
+            team.run(7, &|part| *places[part].lock().unwrap() = part * round);
+            for (part, place) in places.into_iter().enumerate() {
+                assert_eq!(place.into_inner().unwrap(), part * round);
+            }
+        }
+    }
+
+    #[test]
+    fn several_callers_do_not_wait_for_each_other() {
+        let team = Team::new(3).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    for round in 0..1000 {
+                        let parts = 1 + round % 5;
+                        assert_eq!(counts(&team, parts), vec![1; parts]);
+                    }
+                });
+            }
+        });
+        // Nor a part for its own caller.
+        team.run(2, &|_| assert_eq!(counts(&team, 3), [1; 3]));
+    }
+
+    #[test]
+    fn a_panic_comes_to_the_caller_and_ends_nothing_else() {
+        let team = Team::new(2).unwrap();
+        for bad in 0..2 {
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                team.run(2, &|part| assert!(part != bad, "on purpose"));
+            }));
+            assert!(result.is_err());
+            assert!(!team.busy.is_poisoned());
+            assert_eq!(counts(&team, 4), [1; 4]);
+        }
+    }
+}
