@@ -59,13 +59,12 @@ fn run(options: &Options) -> Result<()> {
             write(output, logits.as_slice::<f32>()?).with_context(|| output.display().to_string())
         }
         _ => {
-            let mut input = Tensor::zero::<f32>(shape)?;
-            let values = input.try_as_plain_ram_mut()?.into_slice_mut::<f32>()?;
-            for (index, value) in values.iter_mut().enumerate() {
-                // From -1 to 1, without a pattern that rows share.
-                *value = (index.wrapping_mul(2_654_435_761) >> 8 & 0xffff) as f32 / 32768.0 - 1.0;
-            }
-            let input = input.into_tvalue();
+            // From -1 to 1, without a pattern that rows share.
+            let value = |index: usize| {
+                (index.wrapping_mul(2_654_435_761) >> 8 & 0xffff) as f32 / 32768.0 - 1.0
+            };
+            let values: Vec<f32> = (0..shape.iter().product()).map(value).collect();
+            let input = Tensor::from_shape(shape, &values)?.into_tvalue();
             measure(options, || state.run(tvec!(input.clone())).map(|_| ()))
         }
     }
@@ -114,7 +113,7 @@ fn read(path: &Path, shape: &[usize]) -> Result<Tensor> {
         found == shape,
         "it is {found:?}, but the input is {shape:?}"
     );
-    Ok(Tensor::from_shape(shape, &npy.into_vec::<f32>()?)?)
+    Tensor::from_shape(shape, &npy.into_vec::<f32>()?)
 }
 
 fn write(path: &Path, logits: &[f32]) -> Result<()> {

@@ -1,5 +1,6 @@
 """Stock tract, as one more contestant: a program of its own in benches/tract.rs, which Cargo builds."""
 
+import functools
 import json
 import subprocess
 import tomllib
@@ -10,6 +11,7 @@ from .contestants import Failed
 NAME = "tract"
 
 
+@functools.cache
 def build() -> Path:
     """Its program; nothing is done where it is there already. Cargo says what it does on stderr."""
     command = ["cargo", "bench", "--locked", "--bench", NAME, "--no-run", "--message-format", "json"]
