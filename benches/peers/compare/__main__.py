@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from . import picture, report, tract
 from .check import agree
 from .contestants import Engine, Failed, Job, Program, bare_start, end_when_asked
-from .convert import convert
+from .convert import convert, digest
 from .engines import PEERS
 from .figures import Bare, Measured, Row, rows
 from .machine import describe, load
@@ -22,15 +23,16 @@ SETTLE_S = 0.3
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benches/peers/run.sh", description=__doc__)
-    parser.add_argument("--networks", nargs="+", default=NETWORKS, metavar="NAME", help="of the zoo [default: ten]")
-    parser.add_argument("--threads", nargs="+", type=int, default=[1], metavar="N", help="one comparison each [default: 1]")
-    parser.add_argument("--rounds", type=int, default=20, help="in each of which every runtime has a turn [default: 20]")
-    parser.add_argument("--seconds", type=float, default=0.4, help="of a turn, after its warm-up [default: 0.4]")
-    parser.add_argument("--starts", type=int, default=7, help="processes started to time that [default: 7]")
-    parser.add_argument("--peers", nargs="+", default=PEERS, choices=[*PEERS, tract.NAME], metavar="NAME",
-                        help=f"of {', '.join(PEERS)} [default: these], and {tract.NAME}, which Cargo builds first")
-    parser.add_argument("--program", type=Path, default=Path("target/release/edge-classify"), help="[default: %(default)s]")
-    parser.add_argument("--output", type=Path, default=Path("target/peers"), help="directory [default: %(default)s]")
+    add = parser.add_argument
+    add("--networks", nargs="+", default=NETWORKS, metavar="NAME", help="of the zoo [default: ten]")
+    add("--threads", nargs="+", type=int, default=[1], metavar="N", help="one comparison each [default: 1]")
+    add("--rounds", type=int, default=20, help="in each of which every runtime has a turn [default: 20]")
+    add("--seconds", type=float, default=0.4, help="of a turn, after its warm-up [default: 0.4]")
+    add("--starts", type=int, default=7, help="processes started to time that [default: 7]")
+    peers = f"of {', '.join(PEERS)} [default: these], and {tract.NAME}, which Cargo builds first"
+    add("--peers", nargs="+", default=PEERS, choices=[*PEERS, tract.NAME], metavar="NAME", help=peers)
+    add("--program", type=Path, default=Path("target/release/edge-classify"), help="[default: %(default)s]")
+    add("--output", type=Path, default=Path("target/peers"), help="directory [default: %(default)s]")
     chosen = parser.parse_args()
     if min(*chosen.threads, chosen.rounds, chosen.starts, chosen.seconds) <= 0:
         parser.error("--threads, --rounds, --starts and --seconds have to be above 0")
@@ -119,7 +121,7 @@ class Comparison:
             each(first, names)
             each(check, names)
             if names != [OURS] and list(contestants) == [OURS]:
-                raise Failed(f"{network.name}: no peer is left to compare with; if all give other logits, ours are wrong")
+                raise Failed(f"{network.name}: no peer is left; if all give other logits, ours are wrong")
             for _ in range(self.chosen.starts):
                 ms, rss = bare_start(contestants[OURS].job)
                 bare.starts_ms.append(ms)
@@ -160,6 +162,12 @@ class Comparison:
         print("\n" + "\n".join([*self.left_out, report.NOTES, "", "Written:", *map(str, files)]))
 
 
+def version(program: Path) -> str:
+    """What it says, and the start of its digest: a version has many builds."""
+    said = subprocess.run([program, "--version"], capture_output=True, text=True).stdout.split()
+    return f"{said[-1] if said else 'unknown'} (SHA-256 {digest(program)[:12]})"
+
+
 def main() -> int:
     chosen = options()
     end_when_asked()
@@ -183,7 +191,7 @@ def main() -> int:
     print(f"{'load after':12} {machine['load after']}")
     if comparison.table:
         isas = {burst.isa for of in comparison.measured.values() for burst in of[OURS].bursts if burst.isa}
-        machine[OURS] = f"{', '.join(sorted(isas))}; from its plan"
+        machine[OURS] = f"{version(chosen.program)}; {', '.join(sorted(isas))}; from its plan"
         comparison.write(machine)
     return status
 

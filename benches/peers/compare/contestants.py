@@ -29,8 +29,7 @@ def environment(threads: int) -> dict[str, str]:
     compiled: a peer's start is not to be that of its sources."""
     count = str(threads)
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    limits = {"OMP_NUM_THREADS": count, "OPENBLAS_NUM_THREADS": count, "MKL_NUM_THREADS": count, "RAYON_NUM_THREADS": count}
-    return kept | limits
+    return kept | {f"{library}_NUM_THREADS": count for library in ("OMP", "OPENBLAS", "MKL", "RAYON")}
 
 
 @dataclass

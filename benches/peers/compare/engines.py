@@ -1,7 +1,7 @@
 """The peers, each as its users would set it up for one picture at a time in f32.
 
-`load` gives a function that runs the model on the input, and the shape it takes that in. A module is imported where it
-is used: a worker has only its own engine in memory.
+Each gives a function that runs the model on the picture. A module is imported where it is used: a worker has only its
+own engine in memory.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ SETTINGS = {
     "openvino": "latency hint, one stream, f32, no pinning",
     "ncnn": "no fp16, no bf16, no vulkan",
     "mnn": "CPU, high precision",
-    "litert": "XNNPACK",
+    "litert": "XNNPACK; files written by tflite.py here",
 }
 
 

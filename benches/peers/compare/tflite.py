@@ -1,7 +1,7 @@
 """Write an ONNX file of the zoo as a TFLite file, with the operators that TensorFlow's converter would use.
 
-Channels go last, weights stay as they are, clips at 0 and 6 are fused into the layer before. Batch normalisation has to
-be folded already.
+PyTorch and TensorFlow, which other ways from ONNX to TFLite want, are gigabytes. Channels go last, weights stay as they
+are, clips at 0 and 6 are fused into the layer before. Batch normalisation has to be folded already.
 """
 
 from pathlib import Path
@@ -157,8 +157,10 @@ class Converter:
         writer = self.writer
         _, height, width, channels = writer.shape(source)
         around = np.array([[0, 0], [pads[0], pads[2]], [pads[1], pads[3]], [0, 0]], np.int32)
-        padded = writer.tensor(node.output[0] + ".padded", [1, height + sum(around[1]), width + sum(around[2]), channels])
-        writer.operator(Operator.PAD, [source, writer.constant(node.output[0] + ".pads", around)], [padded], "PadOptions")
+        shape = [1, height + sum(around[1]), width + sum(around[2]), channels]
+        padded = writer.tensor(node.output[0] + ".padded", shape)
+        inputs = [source, writer.constant(node.output[0] + ".pads", around)]
+        writer.operator(Operator.PAD, inputs, [padded], "PadOptions")
         return padded
 
     def unary(self, node, code: int, kind: str | None = None):
