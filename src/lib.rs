@@ -14,6 +14,7 @@ mod nearest;
 mod panics;
 pub mod plan;
 pub mod preprocess;
+mod safetensors_header;
 pub mod sinks;
 mod text;
 pub mod validate;

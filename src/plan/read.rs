@@ -1,18 +1,17 @@
 //! From a file to a network.
 
 use std::fs::File;
-use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use safetensors::Dtype;
-use safetensors::tensor::Metadata;
 
 use super::schema::{Contents, Envelope};
 use super::write::name;
 use super::{Belongings, ENTRY, PlanError, VERSION, checksum};
 use crate::engine::net::{Net, Store, Weights};
+use crate::safetensors_header::{self, HeaderError};
 
 /// A plan of which all but the weights has been read.
 pub struct Plan {
@@ -34,12 +33,6 @@ struct Place {
     checksum: String,
 }
 
-/// The length of the header, before it.
-const HEADER_LEN: u64 = size_of::<u64>() as u64;
-
-/// Longest header that safetensors allows.
-const MAX_HEADER: u64 = 100_000_000;
-
 impl Plan {
     /// Reads what the plan says of itself; the weights are read as they are needed, from the file that was opened.
     pub fn open(path: &Path) -> Result<Plan, PlanError> {
@@ -52,29 +45,21 @@ impl Plan {
             problem,
         };
         // Of what is no regular file, opening some waits for ever.
-        let len = std::fs::metadata(path).map_err(read)?;
-        if !len.is_file() {
+        let found = std::fs::metadata(path).map_err(read)?;
+        if !found.is_file() {
             return Err(PlanError::NotAPlan {
                 path: path.to_owned(),
             });
         }
         let mut file = File::open(path).map_err(read)?;
-        let header = match header(&mut file, len.len()).map_err(read)? {
-            Header::Whole(header) => header,
-            Header::Short { announced, rest } => {
-                return Err(damaged(format!(
-                    "its header should have {announced} bytes, and {rest} follow"
-                )));
-            }
-            Header::Foreign => {
-                return Err(PlanError::NotAPlan {
+        let (start, metadata) =
+            safetensors_header::read(&mut file, found.len()).map_err(|error| match error {
+                HeaderError::Read(source) => read(source),
+                HeaderError::Foreign(_) => PlanError::NotAPlan {
                     path: path.to_owned(),
-                });
-            }
-        };
-        let start = HEADER_LEN + header.len() as u64;
-        let metadata: Metadata =
-            serde_json::from_slice(&header).map_err(|e| damaged(e.to_string()))?;
+                },
+                HeaderError::Damaged(problem) => damaged(problem),
+            })?;
         let entries = metadata.metadata().as_ref();
         let Some(entry) = entries.and_then(|entries| entries.get(ENTRY)) else {
             return Err(PlanError::NotAPlan {
@@ -90,14 +75,6 @@ impl Plan {
         }
         if envelope.checksum != checksum(envelope.contents.as_bytes()) {
             return Err(damaged("the checksum of its header differs".to_owned()));
-        }
-        let data = metadata.data_len() as u64;
-        if start + data != len.len() {
-            return Err(damaged(format!(
-                "it should have {} bytes, and has {}",
-                start + data,
-                len.len()
-            )));
         }
         let mut contents: Contents =
             serde_json::from_str(&envelope.contents).map_err(|e| damaged(e.to_string()))?;
@@ -147,34 +124,6 @@ impl Plan {
         let net = self.contents.network.net(weights).map_err(damaged)?;
         net.map_err(|e| damaged(e.to_string()))
     }
-}
-
-enum Header {
-    Whole(Vec<u8>),
-    Short {
-        announced: u64,
-        rest: u64,
-    },
-    /// Of another kind of file.
-    Foreign,
-}
-
-fn header(file: &mut File, len: u64) -> io::Result<Header> {
-    let Some(rest) = len.checked_sub(HEADER_LEN) else {
-        return Ok(Header::Foreign);
-    };
-    let mut announced = [0; HEADER_LEN as usize];
-    file.read_exact(&mut announced)?;
-    let announced = u64::from_le_bytes(announced);
-    if announced > MAX_HEADER {
-        return Ok(Header::Foreign);
-    }
-    if announced > rest {
-        return Ok(Header::Short { announced, rest });
-    }
-    let mut header = vec![0; announced as usize];
-    file.read_exact(&mut header)?;
-    Ok(Header::Whole(header))
 }
 
 impl Store for Tensors {

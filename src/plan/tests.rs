@@ -186,8 +186,8 @@ fn errors_say_what_the_file_is() {
     let weights = safetensors::serialize::<String, safetensors::tensor::TensorView, _>([], None);
     says(&weights.unwrap(), "not a plan");
     let bytes = write(&small(), belongings()).unwrap();
-    says(&bytes[..100], "header should have");
-    says(&bytes[..bytes.len() - 1], "it should have");
+    says(&bytes[..100], "announces a header");
+    says(&bytes[..bytes.len() - 1], "its tensors have");
     // The envelope is JSON in JSON.
     let from = br#"\"version\":1"#;
     let at = bytes.windows(from.len()).position(|part| part == from);
