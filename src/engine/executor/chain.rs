@@ -108,8 +108,8 @@ impl Chain {
         held.map(|link| link.held * link.row_len()).sum()
     }
 
-    /// Computes some rows of the last layer's output, which `out` has. `x` is all of the first layer's input, of `rows`
-    /// rows; `values` has what else the layers read.
+    /// Computes some rows of the last layer's output, which `out` has. `x` is all of the first layer's input;
+    /// `values` has what else the layers read, and `sums` is for [`Chain::means`].
     pub fn run<'a>(
         &self,
         x: Rows,

@@ -25,8 +25,7 @@ pub struct Piece<'a> {
 }
 
 impl Run {
-    /// The rows of the input that some rows of the output need; the whole picture has `rows` of them. None of a layer that
-    /// cannot be computed by rows.
+    /// The rows of the input that some rows of the output need; `None` for a layer that cannot be computed by rows.
     pub fn needs(&self, rows: &Range<usize>) -> Option<Range<usize>> {
         match self {
             Run::Pointwise { .. } => Some(rows.clone()),

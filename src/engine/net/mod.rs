@@ -10,7 +10,6 @@ mod verify;
 mod weights;
 
 use std::fmt;
-
 use std::sync::Arc;
 
 use edge_classify_kernels::{Activation, Pool, Window};
