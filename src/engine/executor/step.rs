@@ -7,7 +7,8 @@ use edge_classify_kernels::{
     Window,
 };
 use edge_classify_kernels::{
-    activate, add, excite, global_average, multiply_channels, pool, scale_shift,
+    Epilogue, activate, add, excite, global_average, multiply_channels, pointwise_by_columns, pool,
+    scale_shift,
 };
 
 use super::arena::Place;
@@ -122,9 +123,12 @@ impl Run {
     pub fn cost(&self, input: Place, output: Place) -> usize {
         /// Values that are read and written for each step of arithmetic.
         const PASS: usize = 8;
+        /// Pixels that it takes as long to multiply a weight with as to read it.
+        const READ: usize = 8;
         let values = output.pixels * output.channels;
         match self {
-            Run::Pointwise { .. } => values * input.channels,
+            Run::Pointwise { w, .. } => w.n() * w.k() * output.pixels.max(READ),
+            Run::Excite { w, .. } => 2 * w.hidden() * output.channels * READ,
             Run::Convolution { window, .. } => {
                 values * input.channels * window.kernel_h * window.kernel_w
             }
@@ -254,9 +258,25 @@ impl Step {
             team.share(part, parts, row_len, scratch_len, compute);
         };
         match &self.run {
-            Run::Pointwise { gate, residual, .. } => {
+            Run::Pointwise {
+                w,
+                bias,
+                gate,
+                residual,
+            } => {
                 let gate = gate.map(|place| around.values(place));
                 let residual = residual.map(|place| around.rows(place));
+                if parts > 1 && output.pixels == 1 {
+                    // No pixels to share.
+                    let epilogue = Epilogue {
+                        bias: Some(bias),
+                        residual,
+                        activation,
+                    };
+                    let crew = team.crew(parts, &mut scratch[..parts * scratch_len]);
+                    pointwise_by_columns(x, output.pixels, w, gate, &epilogue, out, crew);
+                    return Ok(());
+                }
                 // Pixels are shared rather than rows.
                 share(output.pixels, out, scratch, &|part| {
                     let piece = Piece {
@@ -335,14 +355,18 @@ impl Step {
             Run::Excite {
                 w,
                 squeeze_activation,
-            } => excite(
-                x.data,
-                w,
-                *squeeze_activation,
-                activation,
-                scratch,
-                out.data,
-            ),
+            } => {
+                let (hidden, crew) = (scratch, team.crew(parts, &mut []));
+                excite(
+                    x.data,
+                    w,
+                    *squeeze_activation,
+                    activation,
+                    hidden,
+                    out.data,
+                    &crew,
+                );
+            }
             Run::Multiply { isa, gate } => {
                 let gate = around.values(*gate);
                 share(output.pixels, out, scratch, &|part| {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Mutex;
 
-use edge_classify_kernels::RowsMut;
+use edge_classify_kernels::{Crew, RowsMut};
 
 use crate::engine::{EngineError, Threads};
 
@@ -29,6 +29,11 @@ impl Team {
 
     pub fn threads(&self) -> usize {
         self.0.threads()
+    }
+
+    /// For a layer in parts that shares its output otherwise than by rows.
+    pub fn crew<'a>(&'a self, parts: usize, scratch: &'a mut [f32]) -> Crew<'a> {
+        Crew::new(&self.0, parts, scratch)
     }
 
     /// Computes `parts` parts of `whole`, each on a thread. A row is `row_len` values of the output; every part gets

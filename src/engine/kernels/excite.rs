@@ -1,5 +1,6 @@
 //! Squeeze-excite's two small layers (Hu et al. 2018, arXiv:1709.01507).
 
+use super::crew::Crew;
 use super::{Activation, Isa, Kernel, Simd};
 
 /// More than any vector's lanes.
@@ -75,8 +76,8 @@ impl PackedExcite {
     }
 }
 
-/// `hidden = activation(squeeze * mean + bias)`, `gate = gate_activation(excite * hidden + bias)`; `scratch` takes the
-/// hidden values. `gate` may be longer than the channels.
+/// `hidden = activation(squeeze * mean + bias)`, `gate = gate_activation(excite * hidden + bias)`; `hidden` is scratch.
+/// `gate` may be longer than the channels. The threads share both layers' outputs.
 ///
 /// # Panics
 /// If a slice is too short.
@@ -85,8 +86,9 @@ pub fn excite(
     w: &PackedExcite,
     activation: Activation,
     gate_activation: Activation,
-    scratch: &mut [f32],
+    hidden: &mut [f32],
     gate: &mut [f32],
+    crew: &Crew,
 ) {
     assert!(
         mean.len() >= w.channels,
@@ -99,76 +101,75 @@ pub fn excite(
         w.channels
     );
     assert!(
-        scratch.len() >= w.hidden,
+        hidden.len() >= w.hidden,
         "scratch for {} hidden values",
         w.hidden
     );
-    let (mean, hidden, gate) = (
-        &mean[..w.channels],
-        &mut scratch[..w.hidden],
-        &mut gate[..w.channels],
-    );
-    w.isa.run_wide(Excite {
-        mean,
-        w,
-        activation,
-        gate_activation,
-        hidden,
-        gate,
+    let mean = &mean[..w.channels];
+    let hidden = &mut hidden[..w.hidden];
+    let gate = &mut gate[..w.channels];
+    crew.fill(hidden, TOGETHER, &|first, values| {
+        w.isa.run_wide(Squeeze {
+            mean,
+            w,
+            activation,
+            first,
+            values,
+        });
+    });
+    crew.fill(gate, TOGETHER * PAD, &|first, values| {
+        w.isa.run_wide(Excite {
+            hidden,
+            w,
+            activation: gate_activation,
+            first,
+            values,
+        });
     });
 }
 
-struct Excite<'a> {
+/// Rows, or vectors of columns, that are computed at the same time.
+const TOGETHER: usize = 4;
+
+/// Hidden values from `first` on.
+struct Squeeze<'a> {
     mean: &'a [f32],
     w: &'a PackedExcite,
     activation: Activation,
-    gate_activation: Activation,
-    hidden: &'a mut [f32],
-    gate: &'a mut [f32],
+    first: usize,
+    values: &'a mut [f32],
 }
 
-impl Kernel for Excite<'_> {
+impl Kernel for Squeeze<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
-        // Four rows share the loads of the means; the rest goes one by one.
-        let fours = self.w.hidden / 4 * 4;
-        for h in (0..fours).step_by(4) {
-            self.squeeze::<S, 4>(simd, h);
+        // These rows share the loads of the means; the rest goes one by one.
+        let together = self.values.len() / TOGETHER * TOGETHER;
+        for h in (0..together).step_by(TOGETHER) {
+            self.rows::<S, TOGETHER>(simd, h);
         }
-        for h in fours..self.w.hidden {
-            self.squeeze::<S, 1>(simd, h);
+        for h in together..self.values.len() {
+            self.rows::<S, 1>(simd, h);
         }
-        for hidden in self.hidden.chunks_mut(S::LANES) {
+        for values in self.values.chunks_mut(S::LANES) {
             // SAFETY: the chunk has so many values.
             unsafe {
-                let v = simd.load_first(hidden.as_ptr(), hidden.len());
-                simd.store_first(
-                    hidden.as_mut_ptr(),
-                    hidden.len(),
-                    self.activation.apply(simd, v),
-                );
+                let v = simd.load_first(values.as_ptr(), values.len());
+                let v = self.activation.apply(simd, v);
+                simd.store_first(values.as_mut_ptr(), values.len(), v);
             }
-        }
-        let mut c = 0;
-        while c + 4 * S::LANES <= self.w.channels {
-            self.excite::<S, 4>(simd, c);
-            c += 4 * S::LANES;
-        }
-        while c < self.w.channels {
-            self.excite::<S, 1>(simd, c);
-            c += S::LANES;
         }
     }
 }
 
-impl Excite<'_> {
-    /// `N` hidden values from `h` on, before their activation.
+impl Squeeze<'_> {
+    /// `N` values from the `h`-th on, before their activation.
     #[inline(always)]
-    fn squeeze<S: Simd, const N: usize>(&mut self, simd: S, h: usize) {
-        let w = self.w;
-        let rows = w.squeeze[h * w.stride..][..N * w.stride].as_ptr();
+    fn rows<S: Simd, const N: usize>(&mut self, simd: S, h: usize) {
+        let (w, first) = (self.w, self.first + h);
+        let rows = w.squeeze[first * w.stride..][..N * w.stride].as_ptr();
         let mut sums = [simd.splat(0.0); N];
         for (block, mean) in self.mean.chunks(S::LANES).enumerate() {
             // SAFETY: each of the `N` rows has whole vectors for all channels.
@@ -188,36 +189,59 @@ impl Excite<'_> {
             }
         }
         for (n, sum) in sums.into_iter().enumerate() {
-            self.hidden[h + n] = w.squeeze_bias[h + n] + simd.sum(sum);
+            self.values[h + n] = w.squeeze_bias[first + n] + simd.sum(sum);
         }
     }
+}
 
-    /// `N` vectors of gates from channel `c` on.
+/// Gates from that of the channel `first` on.
+struct Excite<'a> {
+    hidden: &'a [f32],
+    w: &'a PackedExcite,
+    activation: Activation,
+    first: usize,
+    values: &'a mut [f32],
+}
+
+impl Kernel for Excite<'_> {
+    type Output = ();
+
     #[inline(always)]
-    fn excite<S: Simd, const N: usize>(&mut self, simd: S, c: usize) {
+    fn run<S: Simd>(mut self, simd: S) {
+        let mut c = 0;
+        while c + TOGETHER * S::LANES <= self.values.len() {
+            self.columns::<S, TOGETHER>(simd, c);
+            c += TOGETHER * S::LANES;
+        }
+        while c < self.values.len() {
+            self.columns::<S, 1>(simd, c);
+            c += S::LANES;
+        }
+    }
+}
+
+impl Excite<'_> {
+    /// `N` vectors of gates from the `c`-th on.
+    #[inline(always)]
+    fn columns<S: Simd, const N: usize>(&mut self, simd: S, c: usize) {
         let w = self.w;
-        let at = |n: usize| c + n * S::LANES;
+        let at = |n: usize| self.first + c + n * S::LANES;
         let mut sums = [simd.splat(0.0); N];
         for (n, sum) in sums.iter_mut().enumerate() {
             // SAFETY: here and below, there are whole vectors for all channels.
             *sum = unsafe { simd.load(w.excite_bias[at(n)..][..S::LANES].as_ptr()) };
         }
-        for (row, hidden) in w.excite.chunks_exact(w.stride).zip(&*self.hidden) {
+        for (row, hidden) in w.excite.chunks_exact(w.stride).zip(self.hidden) {
             let v = simd.splat(*hidden);
             for (n, sum) in sums.iter_mut().enumerate() {
                 *sum = simd.mul_add(v, unsafe { simd.load(row.as_ptr().add(at(n))) }, *sum);
             }
         }
         for (n, sum) in sums.into_iter().enumerate() {
-            let gate = &mut self.gate[at(n)..];
+            let gates = &mut self.values[c + n * S::LANES..];
+            let sum = self.activation.apply(simd, sum);
             // SAFETY: so many values are left.
-            unsafe {
-                simd.store_first(
-                    gate.as_mut_ptr(),
-                    gate.len().min(S::LANES),
-                    self.gate_activation.apply(simd, sum),
-                )
-            };
+            unsafe { simd.store_first(gates.as_mut_ptr(), gates.len().min(S::LANES), sum) };
         }
     }
 }
@@ -225,6 +249,7 @@ impl Excite<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Team;
 
     fn values(len: usize, seed: usize) -> Vec<f32> {
         (0..len)
@@ -267,6 +292,7 @@ mod tests {
             (960, 120),
             (2304, 96),
         ];
+        let team = Team::new(3).unwrap();
         for (channels, hidden) in sizes {
             for (activation, gate_activation) in
                 [(relu, hard), (Activation::Swish, Activation::Sigmoid)]
@@ -283,15 +309,22 @@ mod tests {
                 );
                 for isa in Isa::available() {
                     let w = PackedExcite::new(isa, &w1, &b1, &w2, &b2);
-                    let (mut scratch, mut gate) = (vec![0.0; hidden], vec![9.0; channels + 1]);
-                    excite(
-                        &mean,
-                        &w,
-                        activation,
-                        gate_activation,
-                        &mut scratch,
-                        &mut gate,
-                    );
+                    let gates = |crew: Crew| {
+                        let (mut scratch, mut gate) = (vec![0.0; hidden], vec![9.0; channels + 1]);
+                        let (hidden, gate_mut) = (&mut scratch, &mut gate);
+                        excite(
+                            &mean,
+                            &w,
+                            activation,
+                            gate_activation,
+                            hidden,
+                            gate_mut,
+                            &crew,
+                        );
+                        gate
+                    };
+                    let gate = gates(Crew::alone(&mut []));
+                    assert_eq!(gate, gates(Crew::new(&team, 3, &mut [])));
                     for c in 0..channels {
                         // Rounding of sums of some hundreds before a gate of slope 1/4 at most.
                         let error = (f64::from(gate[c]) - expected[c]).abs();
@@ -327,6 +360,7 @@ mod tests {
             identity,
             &mut [0.0; 3],
             &mut [0.0; 8],
+            &Crew::alone(&mut []),
         );
     }
 }

@@ -5,6 +5,7 @@
 
 mod activation;
 mod conv;
+mod crew;
 mod depthwise;
 mod elementwise;
 mod excite;
@@ -18,6 +19,7 @@ mod window;
 
 pub use activation::Activation;
 pub use conv::{PackedConv, conv};
+pub use crew::Crew;
 pub use depthwise::{PackedDepthwise, depthwise};
 pub use elementwise::{
     activate, add, add_in_place, multiply_channels, multiply_channels_in_place, scale_shift,
@@ -25,7 +27,7 @@ pub use elementwise::{
 };
 pub use excite::{PackedExcite, excite};
 pub use peak::multiply_adds;
-pub use pointwise::{Epilogue, PackedMatrix, pointwise};
+pub use pointwise::{Epilogue, PackedMatrix, pointwise, pointwise_by_columns};
 pub use pool::{Pool, global_average, pool};
 pub use rows::{Rows, RowsMut};
 pub use simd::{Isa, Kernel, Simd};

@@ -1,6 +1,7 @@
 //! Pointwise (1x1) convolution: the product of an NHWC tensor's pixels and a matrix.
 
 mod aside;
+mod columns;
 mod finish;
 mod operands;
 mod tile;
@@ -11,6 +12,7 @@ pub(super) mod tests;
 use super::activation::Activation;
 use super::rows::{Rows, RowsMut};
 use super::simd::{Isa, Kernel, Simd};
+pub use columns::pointwise_by_columns;
 pub(super) use finish::Finish;
 pub(super) use operands::{Left, Panels, Right};
 pub(super) use tile::product;
@@ -216,13 +218,29 @@ pub fn pointwise(
     out: RowsMut,
     scratch: &mut [f32],
 ) {
+    check(rows, w.n, epilogue, &out);
+    check_input(x, rows, w, gate, scratch.len());
+    w.isa.run(Pointwise {
+        x,
+        rows,
+        w,
+        panels: &w.panels,
+        gate,
+        epilogue,
+        out: out.data.as_mut_ptr(),
+        out_stride: out.stride,
+        scratch,
+    });
+}
+
+/// Panics unless there are `rows` rows of input, a factor for each of its channels, and enough scratch to apply them.
+fn check_input(x: Rows, rows: usize, w: &PackedMatrix, gate: Option<&[f32]>, scratch: usize) {
     let len = x.data.len();
     assert!(
         holds(len, rows, x.stride, w.k),
         "{len} input values for {rows} pixels of {} channels",
         w.k
     );
-    check(rows, w.n, epilogue, &out);
     if let Some(gate) = gate {
         assert!(
             gate.len() == w.k,
@@ -232,20 +250,10 @@ pub fn pointwise(
         );
         let need = w.scratch_len(rows);
         assert!(
-            scratch.len() >= need,
-            "scratch of {} values where {need} are needed",
-            scratch.len()
+            scratch >= need,
+            "scratch of {scratch} values where {need} are needed"
         );
     }
-    w.isa.run(Pointwise {
-        x,
-        rows,
-        w,
-        gate,
-        epilogue,
-        out,
-        scratch,
-    });
 }
 
 /// A block may have so many rows more, to be of whole tiles.
@@ -259,9 +267,13 @@ struct Pointwise<'a> {
     x: Rows<'a>,
     rows: usize,
     w: &'a PackedMatrix,
+    /// Those of the weights to multiply by.
+    panels: &'a [Panel],
     gate: Option<&'a [f32]>,
     epilogue: &'a Epilogue<'a>,
-    out: RowsMut<'a>,
+    /// Of the first row and column; other panels' columns are not touched.
+    out: *mut f32,
+    out_stride: usize,
     scratch: &'a mut [f32],
 }
 
@@ -274,9 +286,11 @@ impl Kernel for Pointwise<'_> {
             x,
             rows,
             w,
+            panels,
             gate,
             epilogue,
             out,
+            out_stride,
             scratch,
         } = self;
         let finish = Finish::new(epilogue.activation);
@@ -311,7 +325,7 @@ impl Kernel for Pointwise<'_> {
                     ..left
                 };
             }
-            for panel in w.panels() {
+            for panel in panels {
                 let mut weights = w.weights(*panel);
                 let next = weights.as_ptr_range().end;
                 if let Some(gate) = weight_gate {
@@ -319,7 +333,7 @@ impl Kernel for Pointwise<'_> {
                     scale_panel(simd, weights, gate, panel.width, scaled);
                     weights = scaled;
                 }
-                let right = right(panel, epilogue, row, out.data.as_mut_ptr(), out.stride);
+                let right = right(panel, epilogue, row, out, out_stride);
                 // SAFETY: `pointwise` has checked that the slices hold `rows` rows, and row + height <= rows.
                 unsafe {
                     product(

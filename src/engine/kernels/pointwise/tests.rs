@@ -1,6 +1,9 @@
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::{Crew, Team};
 
 /// Values from -1 to 1 (a linear congruential generator).
 pub fn random(seed: u64, len: usize) -> Vec<f32> {
@@ -32,7 +35,15 @@ struct Case {
     bias: bool,
     residual: bool,
     activation: Activation,
+    /// That the columns are shared among.
+    parts: usize,
     seed: u64,
+}
+
+/// Threads that share the columns.
+fn team() -> &'static Team {
+    static TEAM: LazyLock<Team> = LazyLock::new(|| Team::new(3).unwrap());
+    &TEAM
 }
 
 fn check_case(case: &Case) {
@@ -61,26 +72,31 @@ fn check_case(case: &Case) {
         }),
         activation: case.activation,
     };
+    let team = team();
     for isa in Isa::available() {
         let w = PackedMatrix::new(isa, &weights, n, k);
         const UNTOUCHED: f32 = 1234.5;
-        let mut out = vec![UNTOUCHED; len(strides[2], n)];
-        let mut scratch = vec![f32::NAN; w.scratch_len(rows)];
-        pointwise(
-            Rows {
-                data: &x,
-                stride: strides[0],
-            },
-            rows,
-            &w,
-            case.gate.then_some(&gate),
-            &epilogue,
-            RowsMut {
+        let input = Rows {
+            data: &x,
+            stride: strides[0],
+        };
+        let gate = case.gate.then_some(&gate[..]);
+        let run = |compute: &mut dyn FnMut(RowsMut)| {
+            let mut out = vec![UNTOUCHED; len(strides[2], n)];
+            compute(RowsMut {
                 data: &mut out,
                 stride: strides[2],
-            },
-            &mut scratch,
-        );
+            });
+            out
+        };
+        let mut scratch = vec![f32::NAN; w.scratch_len(rows)];
+        let out = run(&mut |out| pointwise(input, rows, &w, gate, &epilogue, out, &mut scratch));
+        let mut scratch = vec![f32::NAN; case.parts * w.scratch_len(rows)];
+        let shared = run(&mut |out| {
+            let crew = Crew::new(team, case.parts, &mut scratch);
+            pointwise_by_columns(input, rows, &w, gate, &epilogue, out, crew);
+        });
+        assert_eq!(out, shared, "{} {case:?}: shared by columns", isa.name());
         for (i, got) in out.iter().enumerate() {
             let (row, column) = (i / strides[2], i % strides[2]);
             if column >= n {
@@ -100,7 +116,7 @@ fn check_case(case: &Case) {
                 terms[1] = residual[row * strides[1] + column] as f64;
             }
             terms.extend((0..k).map(|i| {
-                let gate = if case.gate { gate[i] } else { 1.0 };
+                let gate = gate.map_or(1.0, |gate| gate[i]);
                 x[row * strides[0] + i] as f64 * gate as f64 * weights[column * k + i] as f64
             }));
             let expected = case.activation.scalar(terms.iter().sum::<f64>() as f32);
@@ -146,9 +162,10 @@ proptest! {
         gaps in [0..9usize, 0..9usize, 0..9usize],
         [gate, bias, residual] in any::<[bool; 3]>(),
         activation in activations(),
+        parts in 1..5usize,
         seed in any::<u32>(),
     ) {
-        check_case(&Case { rows, k, n, gaps, gate, bias, residual, activation, seed: seed as u64 });
+        check_case(&Case { rows, k, n, gaps, gate, bias, residual, activation, parts, seed: seed as u64 });
     }
 }
 
@@ -169,6 +186,7 @@ fn every_height_and_width_of_tile_matches_the_definition() {
                 bias: true,
                 residual: true,
                 activation,
+                parts: 2,
                 seed: 7,
             };
             check_case(&case);
@@ -189,6 +207,7 @@ fn several_blocks_of_rows_match_the_definition() {
         bias: true,
         residual: true,
         activation,
+        parts: 3,
         seed: 8,
     };
     check_case(&case);

@@ -1,0 +1,44 @@
+//! A pointwise convolution whose output channels are shared among threads.
+
+use super::{Epilogue, PackedMatrix, Pointwise, check, check_input};
+use crate::crew::{Crew, Shared};
+use crate::rows::{Rows, RowsMut};
+
+/// As [`pointwise`](super::pointwise), but each of the threads computes some of the output channels, for all pixels: so it
+/// reads all of the input, and of the weights its own alone. The other way, by pixels, reads all weights on each thread.
+///
+/// # Panics
+/// As [`pointwise`](super::pointwise); with a gate each part needs scratch.
+pub fn pointwise_by_columns(
+    x: Rows,
+    rows: usize,
+    w: &PackedMatrix,
+    gate: Option<&[f32]>,
+    epilogue: &Epilogue,
+    out: RowsMut,
+    crew: Crew,
+) {
+    check(rows, w.n, epilogue, &out);
+    check_input(x, rows, w, gate, crew.scratch_len());
+    let parts = crew.parts();
+    // The first panel of a part: they begin at its share of the columns or after it.
+    let first = |part: usize| {
+        let column = w.n * part / parts;
+        w.panels.partition_point(|panel| panel.first < column)
+    };
+    // No two parts have a panel in common, nor panels a column.
+    let (data, out_stride) = (Shared(out.data.as_mut_ptr()), out.stride);
+    crew.run(&|part, scratch| {
+        w.isa.run(Pointwise {
+            x,
+            rows,
+            w,
+            panels: &w.panels[first(part)..first(part + 1)],
+            gate,
+            epilogue,
+            out: data.at(0),
+            out_stride,
+            scratch,
+        });
+    });
+}
