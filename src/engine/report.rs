@@ -93,7 +93,7 @@ impl Report {
         let mut layers = LayerReport::all(&net);
         let parameters = net.layers().iter().map(|layer| layer.kind.parameters());
         let parameters = parameters.sum();
-        let packed = Packed::new(net, isa, options.cache())?;
+        let packed = Packed::<f32>::new(net, isa, options.cache())?;
         for (index, place) in packed.places() {
             layers[index].place = Some(place);
         }

@@ -56,7 +56,7 @@ pub fn peak(isa: Isa, threads: usize) -> f64 {
         let round = |_| {
             barrier.wait();
             let start = Instant::now();
-            let (count, sum) = multiply_adds(isa, COUNT);
+            let (count, sum) = multiply_adds::<f32>(isa, COUNT);
             black_box(sum);
             2.0 * count as f64 / start.elapsed().as_secs_f64() / 1e9
         };

@@ -29,16 +29,13 @@ impl Place {
     }
 }
 
-/// Offsets of all values, and how many floats the arena has.
+/// Offsets of all values, and how many elements the arena has.
 #[derive(Debug, Clone)]
 pub struct Arena {
     offsets: Vec<usize>,
     shapes: Vec<Shape>,
     len: usize,
 }
-
-/// Floats in a cache line.
-const LINE: usize = 16;
 
 /// The first and the last step that has a value.
 #[derive(Debug, Clone, Copy)]
@@ -48,9 +45,9 @@ struct Life {
 }
 
 impl Arena {
-    /// `steps` are the spans that each step reads or writes. Values that are never there together share memory: the
+    /// `steps` are the spans that each step reads or writes, `line` the elements in a cache line. Values that are never there together share memory: the
     /// largest are placed first, each as low as it fits.
-    pub fn plan(net: &Net, steps: &[Vec<Span>]) -> Arena {
+    pub fn plan(net: &Net, steps: &[Vec<Span>], line: usize) -> Arena {
         let shapes = net.values().to_vec();
         let mut lives: Vec<Option<Life>> = vec![None; shapes.len()];
         let mut touch = |value: usize, step: usize| {
@@ -67,7 +64,7 @@ impl Arena {
         }
         touch(net.output().value, steps.len());
         let size =
-            |value: usize| (shapes[value].pixels() * shapes[value].channels).next_multiple_of(LINE);
+            |value: usize| (shapes[value].pixels() * shapes[value].channels).next_multiple_of(line);
         let mut order: Vec<usize> = (0..shapes.len()).collect();
         order.sort_by_key(|value| std::cmp::Reverse(size(*value)));
         let mut offsets = vec![0; shapes.len()];
@@ -102,7 +99,7 @@ impl Arena {
         }
     }
 
-    /// Floats in all.
+    /// Elements in all.
     pub fn len(&self) -> usize {
         self.len
     }

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use edge_classify_kernels::{Activation, Rows, RowsMut};
+use edge_classify_kernels::{Activation, Element, Rows, RowsMut};
 
 use super::arena::Place;
 use super::piece::{Piece, from};
@@ -14,15 +14,15 @@ pub const MOST: usize = 8;
 
 /// Layers of which each reads what the one before writes, and nobody else does.
 #[derive(Debug)]
-pub struct Chain {
-    links: Vec<Link>,
+pub struct Chain<E> {
+    links: Vec<Link<E>>,
     /// Rows of the last layer's output that are computed together.
     band: usize,
 }
 
 #[derive(Debug)]
-pub struct Link {
-    pub run: Run,
+pub struct Link<E> {
+    pub run: Run<E>,
     pub activation: Activation,
     /// The output's.
     pub height: usize,
@@ -34,8 +34,8 @@ pub struct Link {
     offset: usize,
 }
 
-impl Link {
-    pub fn new(run: Run, activation: Activation, output: Place, height: usize) -> Link {
+impl<E: Element> Link<E> {
+    pub fn new(run: Run<E>, activation: Activation, output: Place, height: usize) -> Self {
         Link {
             run,
             activation,
@@ -48,7 +48,7 @@ impl Link {
     }
 
     /// For a step of its own.
-    pub fn into_run(self) -> (Run, Activation) {
+    pub fn into_run(self) -> (Run<E>, Activation) {
         (self.run, self.activation)
     }
 
@@ -63,10 +63,10 @@ impl Link {
     }
 }
 
-impl Chain {
+impl<E: Element> Chain<E> {
     /// # Panics
     /// If there are more than [`MOST`], or one of them cannot be computed by rows.
-    pub fn new(mut links: Vec<Link>, band: usize) -> Chain {
+    pub fn new(mut links: Vec<Link<E>>, band: usize) -> Self {
         assert!(links.len() <= MOST, "a chain of {} layers", links.len());
         let mut rows = band;
         for index in (1..links.len()).rev() {
@@ -83,7 +83,7 @@ impl Chain {
         Chain { links, band }
     }
 
-    pub fn links(&self) -> &[Link] {
+    pub fn links(&self) -> &[Link<E>] {
         &self.links
     }
 
@@ -95,14 +95,14 @@ impl Chain {
         }
     }
 
-    /// Floats of what is between the layers, and for their kernels.
+    /// Elements of what is between the layers, and for their kernels.
     pub fn scratch_len(&self) -> usize {
         let kernels = self.links.iter();
         let kernels = kernels.map(|link| link.run.kernel_scratch_len(self.band * link.width));
         self.held_len() + kernels.max().unwrap_or(0)
     }
 
-    /// Floats of what is between the layers.
+    /// Elements of what is between the layers.
     pub fn held_len(&self) -> usize {
         let held = self.links.iter();
         held.map(|link| link.held * link.row_len()).sum()
@@ -112,13 +112,15 @@ impl Chain {
     /// `values` has what else the layers read, and `sums` is for [`Chain::means`].
     pub fn run<'a>(
         &self,
-        x: Rows,
+        x: Rows<E>,
         rows: Range<usize>,
-        out: RowsMut,
-        values: &dyn Fn(Place) -> Rows<'a>,
-        scratch: &mut [f32],
+        out: RowsMut<E>,
+        values: &dyn Fn(Place) -> Rows<'a, E>,
+        scratch: &mut [E],
         mut sums: Option<&mut [f32]>,
-    ) {
+    ) where
+        E: 'a,
+    {
         let last = self.links.len() - 1;
         // Of each layer's output, the rows that are there.
         let mut there: [Option<Range<usize>>; MOST] = [const { None }; MOST];
@@ -184,10 +186,10 @@ impl Chain {
 
 /// Moves the rows that are needed again to the front, and tells which is the first that is not there yet. `there` is said to
 /// be all that is needed.
-fn keep(
+fn keep<E: Element>(
     there: &mut Option<Range<usize>>,
     needed: &Range<usize>,
-    held: &mut [f32],
+    held: &mut [E],
     row_len: usize,
 ) -> usize {
     let old = there.replace(needed.clone());
@@ -203,7 +205,7 @@ fn keep(
 }
 
 /// At most so many rows of the input does it take for `rows` rows of the output.
-fn most_needed(run: &Run, rows: usize) -> usize {
+fn most_needed<E>(run: &Run<E>, rows: usize) -> usize {
     match run {
         Run::Convolution { window, .. } | Run::Depthwise { window, .. } => {
             (rows - 1) * window.stride_h + (window.kernel_h - 1) * window.dilation_h + 1

@@ -20,18 +20,20 @@ pub struct Group {
 const BANDS: [usize; 4] = [8, 6, 4, 2];
 
 /// Groups of all layers that are run, in their order. `has_mean`: whether a layer adds up sums. `cache` is the bytes of the
-/// cache that one thread may fill; without it, there are no chains.
+/// cache that one thread may fill; without it, there are no chains. `element`: bytes
+/// of a value.
 pub fn groups(
     net: &Net,
     run: &[usize],
     has_mean: &dyn Fn(usize) -> bool,
     cache: Option<usize>,
+    element: usize,
 ) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     let mut at = 0;
     while at < run.len() {
         let chain = match cache {
-            Some(cache) => longest(net, &run[at..], run, has_mean, cache),
+            Some(cache) => longest(net, &run[at..], run, has_mean, (cache, element)),
             None => Group::single(run[at]),
         };
         at += chain.layers.len();
@@ -55,7 +57,7 @@ fn longest(
     rest: &[usize],
     run: &[usize],
     has_mean: &dyn Fn(usize) -> bool,
-    cache: usize,
+    cache: (usize, usize),
 ) -> Group {
     let layers = net.layers();
     let linked = |pair: &[usize]| {
@@ -103,12 +105,12 @@ fn follows(net: &Net, layer: &Layer, next: &Layer, run: &[usize]) -> bool {
 }
 
 /// Bytes of traffic with the memory behind the cache that a chain saves; none if it costs more.
-fn saved(net: &Net, chain: &[&Layer], band: usize, cache: usize) -> usize {
+fn saved(net: &Net, chain: &[&Layer], band: usize, (cache, element): (usize, usize)) -> usize {
     /// The cache is so much faster than what is behind it.
     const FASTER: usize = 4;
     let bytes = |layer: &Layer| {
         let shape = net.shape(layer.output);
-        shape.pixels() * shape.channels * size_of::<f32>()
+        shape.pixels() * shape.channels * element
     };
     let between = &chain[..chain.len() - 1];
     // Something else is in the cache, too.
@@ -119,7 +121,7 @@ fn saved(net: &Net, chain: &[&Layer], band: usize, cache: usize) -> usize {
     let (mut rows, mut held, mut moved) = (band, 0, 0);
     for pair in chain.windows(2).rev() {
         let shape = net.shape(pair[0].output);
-        let row = shape.width * shape.channels * size_of::<f32>();
+        let row = shape.width * shape.channels * element;
         let needed = match pair[1].kind.window() {
             Some(window) => {
                 let new = rows * window.stride_h;
@@ -134,7 +136,7 @@ fn saved(net: &Net, chain: &[&Layer], band: usize, cache: usize) -> usize {
         rows = needed.min(shape.height);
         held += rows * row;
     }
-    let weights = |layer: &&Layer| layer.kind.parameters() * size_of::<f32>();
+    let weights = |layer: &&Layer| layer.kind.parameters() * element;
     let weights: usize = chain.iter().map(weights).sum();
     if held + weights > cache / 2 {
         return 0;

@@ -2,6 +2,7 @@
 
 mod arena;
 mod chain;
+mod convert;
 mod fuse;
 mod pack;
 mod piece;
@@ -15,27 +16,30 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use edge_classify_kernels::Isa;
+use edge_classify_kernels::{Element, Isa};
 
 use super::EngineError;
 use super::net::Net;
 use arena::Place;
-use step::Step;
+use convert::interleave;
+use step::{Scratch, Step};
 pub use team::Team;
 
 /// Weights in the order in which this processor's kernels read them, and where the values between the layers lie. Any
 /// number of executors share one.
 #[derive(Debug)]
-pub struct Packed {
-    steps: Vec<Step>,
+pub struct Packed<E = f32> {
+    steps: Vec<Step<E>>,
     input: Place,
     output: Place,
     /// Height, width and channels of the picture.
     size: [usize; 3],
-    /// Floats for all values.
+    /// Elements for all values.
     arena_len: usize,
-    /// Floats that each part of the most demanding step needs besides.
+    /// Elements that each part of the most demanding step needs besides.
     scratch_len: usize,
+    /// Sums of each channel that each part of a step adds up, at most.
+    sums_len: usize,
     /// Multiply-adds that are worth a thread.
     grain: usize,
 }
@@ -43,35 +47,35 @@ pub struct Packed {
 /// What it takes to wake a thread is small beside these.
 const GRAIN: usize = 200_000;
 
-impl Packed {
+impl<E: Element> Packed<E> {
     /// `cache`: bytes that one thread may fill of the cache that is its own, for layers to be computed together; without it
     /// each is by itself.
     ///
     /// # Errors
     /// If weights that are stored elsewhere cannot be read.
-    pub fn new(net: Net, isa: Isa, cache: Option<usize>) -> Result<Packed, EngineError> {
+    pub fn new(net: Net, isa: Isa, cache: Option<usize>) -> Result<Self, EngineError> {
         pack::pack(net, isa, cache)
     }
 
-    /// Floats in the picture.
+    /// Values in the picture.
     pub fn input_len(&self) -> usize {
         self.size.iter().product()
     }
 
     /// Bytes of the arena.
     pub fn arena_bytes(&self) -> usize {
-        self.arena_len * size_of::<f32>()
+        self.arena_len * size_of::<E>()
     }
 
     /// Which bytes of the arena each layer writes, by its index in the network. A mean that a depthwise convolution
     /// computes on the way has none of its own, nor have layers that are computed by bands.
     pub fn places(&self) -> BTreeMap<usize, Range<usize>> {
-        let bytes = |step: &Step| {
+        let bytes = |step: &Step<E>| {
             let Range { start, end } = step.output.range(0);
-            start * size_of::<f32>()..end * size_of::<f32>()
+            start * size_of::<E>()..end * size_of::<E>()
         };
         let steps = self.steps.iter();
-        let last = |step: &Step| step.layers.last().copied();
+        let last = |step: &Step<E>| step.layers.last().copied();
         steps
             .filter_map(|step| Some((last(step)?, bytes(step))))
             .collect()
@@ -82,7 +86,7 @@ impl Packed {
         self.steps.iter().map(|step| &step.layers[..])
     }
 
-    /// Floats in the result.
+    /// Values in the result.
     pub fn output_len(&self) -> usize {
         self.output.channels
     }
@@ -90,33 +94,36 @@ impl Packed {
 
 /// Runs a packed network, one picture at a time, in memory that it has from the start. Several threads share each layer
 /// by the rows of its output.
-pub struct Executor {
-    packed: Arc<Packed>,
+pub struct Executor<E = f32> {
+    packed: Arc<Packed<E>>,
     /// With a little more, as its first cache line begins at `start`.
-    arena: Vec<f32>,
+    arena: Vec<E>,
     start: usize,
-    scratch: Vec<f32>,
+    scratch: Scratch<E>,
     team: Arc<Team>,
 }
 
 const CACHE_LINE: usize = 64;
 
-impl Executor {
-    pub fn new(packed: Arc<Packed>, team: Arc<Team>) -> Executor {
-        let arena = vec![0.0; packed.arena_len + CACHE_LINE / size_of::<f32>()];
+impl<E: Element> Executor<E> {
+    pub fn new(packed: Arc<Packed<E>>, team: Arc<Team>) -> Self {
+        let arena = vec![E::default(); packed.arena_len + CACHE_LINE / size_of::<E>()];
         let start = arena.as_ptr().align_offset(CACHE_LINE);
         Executor {
             // An allocator may say that it cannot tell.
             start: if start < CACHE_LINE { start } else { 0 },
             arena,
-            scratch: vec![0.0; packed.scratch_len * team.threads()],
+            scratch: Scratch {
+                values: vec![E::default(); packed.scratch_len * team.threads()],
+                sums: vec![0.0; packed.sums_len * team.threads()],
+            },
             team,
             packed,
         }
     }
 
     /// Another one with the same weights and threads.
-    pub fn another(&self) -> Executor {
+    pub fn another(&self) -> Self {
         Executor::new(self.packed.clone(), self.team.clone())
     }
 
@@ -124,7 +131,7 @@ impl Executor {
     ///
     /// # Panics
     /// If `planes` is not as long as [`Packed::input_len`].
-    pub fn run(&mut self, planes: &[f32]) -> Result<&[f32], EngineError> {
+    pub fn run(&mut self, planes: &[f32]) -> Result<&[E], EngineError> {
         self.run_steps(planes, |step, run| run(step))
     }
 
@@ -133,7 +140,7 @@ impl Executor {
         &mut self,
         planes: &[f32],
         took: &mut (dyn FnMut(&[usize], Duration) + Send),
-    ) -> Result<&[f32], EngineError> {
+    ) -> Result<&[E], EngineError> {
         self.run_steps(planes, |step, run| {
             let start = Instant::now();
             run(step)?;
@@ -146,8 +153,8 @@ impl Executor {
     fn run_steps(
         &mut self,
         planes: &[f32],
-        mut each: impl FnMut(&Step, &mut dyn FnMut(&Step) -> Done) -> Done + Send,
-    ) -> Result<&[f32], EngineError> {
+        mut each: impl FnMut(&Step<E>, &mut dyn FnMut(&Step<E>) -> Done) -> Done + Send,
+    ) -> Result<&[E], EngineError> {
         let packed = &*self.packed;
         assert_eq!(planes.len(), packed.input_len(), "the picture's length");
         let arena = &mut self.arena[self.start..][..packed.arena_len];
@@ -166,20 +173,3 @@ impl Executor {
 
 /// Whether a step could be run.
 type Done = Result<(), EngineError>;
-
-/// From planes to pixels.
-fn interleave(planes: &[f32], channels: usize, pixels: &mut [f32]) {
-    let area = planes.len() / channels;
-    if let (3, Some((red, rest))) = (channels, planes.split_at_checked(area)) {
-        let (green, blue) = rest.split_at(area);
-        for (((pixel, r), g), b) in pixels.chunks_exact_mut(3).zip(red).zip(green).zip(blue) {
-            pixel.copy_from_slice(&[*r, *g, *b]);
-        }
-        return;
-    }
-    for (c, plane) in planes.chunks_exact(area).enumerate() {
-        for (pixel, value) in pixels.chunks_exact_mut(channels).zip(plane) {
-            pixel[c] = *value;
-        }
-    }
-}

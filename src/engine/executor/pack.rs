@@ -1,30 +1,34 @@
 //! From layers to steps: weights packed, places found.
 
 use edge_classify_kernels::{
-    Activation, Isa, PackedConv, PackedDepthwise, PackedExcite, PackedMatrix,
+    Activation, Element, Isa, PackedConv, PackedDepthwise, PackedExcite, PackedMatrix,
 };
 
 use super::arena::Arena;
 use super::chain::{Chain, Link};
 use super::fuse::{self, Group};
 use super::step::{Means, Run, Step};
-use super::{GRAIN, Packed};
+use super::{CACHE_LINE, GRAIN, Packed};
 use crate::engine::EngineError;
-use crate::engine::net::{Kind, Layer, Net, Span};
+use crate::engine::net::{Kind, Layer, Net, Span, Weights};
 
 /// Of each layer, the weights are gone as soon as they are packed. `cache`: as [`fuse::groups`] takes it.
-pub(super) fn pack(net: Net, isa: Isa, cache: Option<usize>) -> Result<Packed, EngineError> {
+pub(super) fn pack<E: Element>(
+    net: Net,
+    isa: Isa,
+    cache: Option<usize>,
+) -> Result<Packed<E>, EngineError> {
     let means = means_of_depthwise(&net);
     let is_run = |index: &usize| means.iter().all(|mean| mean.layer != *index);
     let with_depthwise = |index: usize| means.iter().find(|mean| mean.depthwise == index);
     let run_layers: Vec<usize> = (0..net.layers().len()).filter(is_run).collect();
     let has_mean = |index| with_depthwise(index).is_some();
-    let groups = fuse::groups(&net, &run_layers, &has_mean, cache);
+    let groups = fuse::groups(&net, &run_layers, &has_mean, cache, size_of::<E>());
     let spans: Vec<_> = groups
         .iter()
         .map(|group| touched(&net, group, &means))
         .collect();
-    let arena = Arena::plan(&net, &spans);
+    let arena = Arena::plan(&net, &spans, CACHE_LINE / size_of::<E>());
     let input = net.input();
     let whole = Span {
         value: net.input_value(),
@@ -38,6 +42,7 @@ pub(super) fn pack(net: Net, isa: Isa, cache: Option<usize>) -> Result<Packed, E
         size: [input.height, input.width, input.channels],
         arena_len: arena.len(),
         scratch_len: 0,
+        sums_len: 0,
         grain: GRAIN,
     };
     let heights: Vec<usize> = net.values().iter().map(|shape| shape.height).collect();
@@ -67,6 +72,7 @@ pub(super) fn pack(net: Net, isa: Isa, cache: Option<usize>) -> Result<Packed, E
             _ => (Run::Chain(Chain::new(links, band)), Activation::Identity),
         };
         packed.scratch_len = packed.scratch_len.max(run.scratch_len(output.pixels));
+        packed.sums_len = packed.sums_len.max(run.sums_len());
         packed.steps.push(Step {
             layers: indices,
             cost,
@@ -147,13 +153,13 @@ fn means_of_depthwise(net: &Net) -> Vec<Mean> {
 }
 
 /// `buffer` is for weights that are read from elsewhere.
-fn run(
+fn run<E: Element>(
     layer: Layer,
     mean: Option<&Mean>,
     isa: Isa,
     arena: &Arena,
     buffer: &mut Vec<f32>,
-) -> Result<Run, String> {
+) -> Result<Run<E>, String> {
     let place = |span: Span| arena.place(span);
     let inputs = layer.input.channels;
     let outputs = layer.output.channels;
@@ -165,7 +171,7 @@ fn run(
             residual,
         } => Run::Pointwise {
             w: PackedMatrix::new(isa, weights.read(buffer)?, outputs, inputs),
-            bias: bias.to_vec()?,
+            bias: narrow(&bias, buffer)?,
             gate: gate.map(place),
             residual: residual.map(place),
         },
@@ -183,7 +189,7 @@ fn run(
                 window.kernel_h,
                 window.kernel_w,
             ),
-            bias: bias.to_vec()?,
+            bias: narrow(&bias, buffer)?,
             window,
             residual: residual.map(place),
         },
@@ -234,8 +240,8 @@ fn run(
         },
         Kind::Affine { scale, shift } => Run::Affine {
             isa,
-            scale: scale.to_vec()?,
-            shift: shift.to_vec()?,
+            scale: narrow(&scale, buffer)?,
+            shift: narrow(&shift, buffer)?,
         },
         Kind::Activate => Run::Activate { isa },
         Kind::Shuffle { groups } => Run::Shuffle { groups },
@@ -244,4 +250,11 @@ fn run(
             more: more.into_iter().map(place).collect(),
         },
     })
+}
+
+fn narrow<E: Element>(weights: &Weights, buffer: &mut Vec<f32>) -> Result<Vec<E>, String> {
+    let values = weights.read(buffer)?;
+    let mut narrow = vec![E::default(); values.len()];
+    E::narrow(values, &mut narrow);
+    Ok(narrow)
 }

@@ -3,28 +3,28 @@
 use std::ops::Range;
 
 use edge_classify_kernels::{
-    Activation, Epilogue, Rows, RowsMut, Window, conv, depthwise, pointwise,
+    Activation, Element, Epilogue, Rows, RowsMut, Window, conv, depthwise, pointwise,
 };
 
 use super::step::Run;
 
 /// Rows of a layer's output, and what they are computed from.
-pub struct Piece<'a> {
+pub struct Piece<'a, E> {
     /// The input, from the first of `held` on.
-    pub x: Rows<'a>,
+    pub x: Rows<'a, E>,
     /// Rows of the input that are there.
     pub held: Range<usize>,
     pub rows: Range<usize>,
     /// Of these rows alone, as is the residual.
-    pub out: RowsMut<'a>,
-    pub residual: Option<Rows<'a>>,
-    pub gate: Option<&'a [f32]>,
+    pub out: RowsMut<'a, E>,
+    pub residual: Option<Rows<'a, E>>,
+    pub gate: Option<&'a [E]>,
     /// What was written is added for each channel.
     pub sums: Option<&'a mut [f32]>,
-    pub scratch: &'a mut [f32],
+    pub scratch: &'a mut [E],
 }
 
-impl Run {
+impl<E: Element> Run<E> {
     /// The rows of the input that some rows of the output need; `None` for a layer that cannot be computed by rows.
     pub fn needs(&self, rows: &Range<usize>) -> Option<Range<usize>> {
         match self {
@@ -40,7 +40,7 @@ impl Run {
     ///
     /// # Panics
     /// If the layer is of another kind than those for which [`Run::needs`] tells, or what it needs is not held.
-    pub fn compute(&self, width: usize, activation: Activation, piece: Piece) {
+    pub fn compute(&self, width: usize, activation: Activation, piece: Piece<E>) {
         let Piece {
             x,
             held,
@@ -92,7 +92,7 @@ impl Run {
 }
 
 /// The pixels from `first` on.
-pub fn from(rows: Rows, first: usize) -> Rows {
+pub fn from<E>(rows: Rows<E>, first: usize) -> Rows<E> {
     Rows {
         // There may be none.
         data: rows.data.get(first * rows.stride..).unwrap_or_default(),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use edge_classify_kernels::{
-    Activation, Isa, PackedConv, PackedDepthwise, PackedExcite, PackedMatrix, Pool, Rows, RowsMut,
-    Window,
+    Activation, Element, Isa, PackedConv, PackedDepthwise, PackedExcite, PackedMatrix, Pool, Rows,
+    RowsMut, Window,
 };
 use edge_classify_kernels::{
     Epilogue, activate, add, excite, global_average, multiply_channels, pointwise_by_columns, pool,
@@ -13,6 +13,7 @@ use edge_classify_kernels::{
 
 use super::arena::Place;
 use super::chain::Chain;
+use super::convert::run_delegate;
 use super::piece::{Piece, from};
 use super::team::{self, Team};
 use crate::engine::EngineError;
@@ -20,21 +21,21 @@ use crate::engine::net::Part;
 
 /// A layer's kernel with what it needs besides its input.
 #[derive(Debug)]
-pub enum Run {
+pub enum Run<E> {
     Pointwise {
-        w: PackedMatrix,
-        bias: Vec<f32>,
+        w: PackedMatrix<E>,
+        bias: Vec<E>,
         gate: Option<Place>,
         residual: Option<Place>,
     },
     Convolution {
-        w: PackedConv,
-        bias: Vec<f32>,
+        w: PackedConv<E>,
+        bias: Vec<E>,
         window: Window,
         residual: Option<Place>,
     },
     Depthwise {
-        w: PackedDepthwise,
+        w: PackedDepthwise<E>,
         window: Window,
         means: Option<Means>,
     },
@@ -47,7 +48,7 @@ pub enum Run {
         isa: Isa,
     },
     Excite {
-        w: PackedExcite,
+        w: PackedExcite<E>,
         squeeze_activation: Activation,
     },
     Multiply {
@@ -60,8 +61,8 @@ pub enum Run {
     },
     Affine {
         isa: Isa,
-        scale: Vec<f32>,
-        shift: Vec<f32>,
+        scale: Vec<E>,
+        shift: Vec<E>,
     },
     Activate {
         isa: Isa,
@@ -69,7 +70,7 @@ pub enum Run {
     Shuffle {
         groups: usize,
     },
-    Chain(Chain),
+    Chain(Chain<E>),
     Part {
         part: Arc<Part>,
         more: Vec<Place>,
@@ -84,19 +85,23 @@ pub struct Means {
     pub scale: f32,
 }
 
-impl Run {
-    /// Floats of scratch for so many output pixels.
+impl<E: Element> Run<E> {
+    /// Elements of scratch for so many output pixels.
     pub fn scratch_len(&self, pixels: usize) -> usize {
-        let sums = match self {
+        match self {
+            Run::Chain(chain) => chain.scratch_len(),
+            _ => self.kernel_scratch_len(pixels),
+        }
+    }
+
+    /// Sums of channels that it adds up.
+    pub fn sums_len(&self) -> usize {
+        let means = match self {
             Run::Depthwise { means, .. } => means.as_ref(),
             Run::Chain(chain) => chain.means(),
             _ => None,
         };
-        let kernels = match self {
-            Run::Chain(chain) => chain.scratch_len(),
-            _ => self.kernel_scratch_len(pixels),
-        };
-        sums.map_or(0, |means| means.place.channels) + kernels
+        means.map_or(0, |means| means.place.channels)
     }
 
     /// Of this, what the kernel takes.
@@ -142,73 +147,71 @@ impl Run {
 }
 
 #[derive(Debug)]
-pub struct Step {
+pub struct Step<E> {
     pub input: Place,
     pub output: Place,
     pub activation: Activation,
-    pub run: Run,
+    pub run: Run<E>,
     /// Indices in the network of those that it computes.
     pub layers: Vec<usize>,
     /// In multiply-adds.
     pub cost: usize,
 }
 
-/// Sums of each channel over the rows of each part, at the start of its scratch.
+/// What a step needs besides the arena, for all its parts.
+#[derive(Debug)]
+pub struct Scratch<E> {
+    pub values: Vec<E>,
+    pub sums: Vec<f32>,
+}
+
+/// Sums of each channel over the rows of each part.
 struct Sums<'a> {
     means: Option<&'a Means>,
     len: usize,
-    /// From the scratch of one part to that of the next.
-    stride: usize,
     parts: usize,
 }
 
 impl<'a> Sums<'a> {
-    fn new(means: Option<&'a Means>, stride: usize, parts: usize) -> Self {
+    fn new(means: Option<&'a Means>, parts: usize) -> Self {
         Sums {
             means,
             len: means.map_or(0, |means| means.place.channels),
-            stride,
             parts,
         }
     }
 
-    fn clear(&self, scratch: &mut [f32]) {
-        for part in 0..self.parts {
-            scratch[part * self.stride..][..self.len].fill(0.0);
-        }
+    fn clear(&self, sums: &mut [f32]) {
+        sums[..self.parts * self.len].fill(0.0);
     }
 
-    /// A part's sums, if there are any, and the rest of its scratch.
-    fn split<'s>(&self, scratch: &'s mut [f32]) -> (Option<&'s mut [f32]>, &'s mut [f32]) {
-        let (own, rest) = scratch.split_at_mut(self.len);
-        (self.means.map(|_| own), rest)
+    /// A part's sums, if there are any.
+    fn own<'s>(&self, sums: &'s mut [f32]) -> Option<&'s mut [f32]> {
+        self.means.map(|_| sums)
     }
 
-    fn to_means(&self, scratch: &[f32], arena: &mut [f32]) {
+    fn to_means<E: Element>(&self, sums: &[f32], arena: &mut [E]) {
         let Some(means) = self.means else {
             return;
         };
         let place = &mut arena[means.place.range(0)];
-        place.fill(0.0);
-        for part in 0..self.parts {
-            let sums = &scratch[part * self.stride..][..self.len];
-            for (mean, sum) in place.iter_mut().zip(sums) {
-                *mean += *sum * means.scale;
-            }
+        for (channel, mean) in place.iter_mut().enumerate() {
+            let parts = (0..self.parts).map(|part| sums[part * self.len + channel]);
+            *mean = E::from_f32(parts.fold(0.0, |mean, sum| mean + sum * means.scale));
         }
     }
 }
 
 /// The arena on both sides of what is written.
-struct Around<'a> {
-    before: &'a [f32],
-    after: &'a [f32],
+struct Around<'a, E> {
+    before: &'a [E],
+    after: &'a [E],
     /// Where the second begins.
     start: usize,
 }
 
-impl<'a> Around<'a> {
-    fn values(&self, place: Place) -> &'a [f32] {
+impl<'a, E> Around<'a, E> {
+    fn values(&self, place: Place) -> &'a [E] {
         if place.offset < self.start {
             &self.before[place.range(0)]
         } else {
@@ -216,7 +219,7 @@ impl<'a> Around<'a> {
         }
     }
 
-    fn rows(&self, place: Place) -> Rows<'a> {
+    fn rows(&self, place: Place) -> Rows<'a, E> {
         Rows {
             data: self.values(place),
             stride: place.stride,
@@ -224,13 +227,13 @@ impl<'a> Around<'a> {
     }
 }
 
-impl Step {
-    /// In `parts` at the same time. `scratch` has at least [`Run::scratch_len`] floats for each. Nothing but a delegate
-    /// fails.
+impl<E: Element> Step<E> {
+    /// In `parts` at the same time. `scratch` has at least [`Run::scratch_len`] values for each, and [`Run::sums_len`]
+    /// sums. Nothing but a delegate fails.
     pub fn run(
         &self,
-        arena: &mut [f32],
-        scratch: &mut [f32],
+        arena: &mut [E],
+        scratch: &mut Scratch<E>,
         parts: usize,
         team: &Team,
     ) -> Result<(), EngineError> {
@@ -247,15 +250,16 @@ impl Step {
             data,
             stride: output.stride,
         };
-        let scratch_len = self.run.scratch_len(output.pixels);
-        let share = |rows, out: RowsMut, scratch, compute: &(dyn Fn(team::Part) + Sync)| {
+        let lens = [self.run.scratch_len(output.pixels), self.run.sums_len()];
+        let share = |rows, out: RowsMut<E>, scratch: &mut Scratch<E>, compute: &Compute<E>| {
             let row_len = output.pixels / rows * out.stride;
             let part = team::Part {
                 rows: 0..rows,
                 out,
-                scratch,
+                scratch: &mut scratch.values,
+                sums: &mut scratch.sums,
             };
-            team.share(part, parts, row_len, scratch_len, compute);
+            team.share(part, parts, row_len, lens, compute);
         };
         match &self.run {
             Run::Pointwise {
@@ -273,7 +277,7 @@ impl Step {
                         residual,
                         activation,
                     };
-                    let crew = team.crew(parts, &mut scratch[..parts * scratch_len]);
+                    let crew = team.crew(parts, &mut scratch.values);
                     pointwise_by_columns(x, output.pixels, w, gate, &epilogue, out, crew);
                     return Ok(());
                 }
@@ -312,10 +316,9 @@ impl Step {
                 });
             }
             Run::Depthwise { window, means, .. } => {
-                let sums = Sums::new(means.as_ref(), scratch_len, parts.min(window.out_height));
-                sums.clear(scratch);
+                let sums = Sums::new(means.as_ref(), parts.min(window.out_height));
+                sums.clear(&mut scratch.sums);
                 share(window.out_height, out, scratch, &|part| {
-                    let (own, scratch) = sums.split(part.scratch);
                     let piece = Piece {
                         x,
                         held: 0..window.height,
@@ -323,23 +326,23 @@ impl Step {
                         out: part.out,
                         residual: None,
                         gate: None,
-                        sums: own,
-                        scratch,
+                        sums: sums.own(part.sums),
+                        scratch: part.scratch,
                     };
                     self.run.compute(window.out_width, activation, piece);
                 });
-                sums.to_means(scratch, arena);
+                sums.to_means(&scratch.sums, arena);
             }
             Run::Chain(chain) => {
                 let height = chain.links().last().map_or(1, |link| link.height);
-                let sums = Sums::new(chain.means(), scratch_len, parts.min(height));
-                sums.clear(scratch);
+                let sums = Sums::new(chain.means(), parts.min(height));
+                sums.clear(&mut scratch.sums);
                 let values = |place| around.rows(place);
                 share(height, out, scratch, &|part| {
-                    let (own, scratch) = sums.split(part.scratch);
-                    chain.run(x, part.rows, part.out, &values, scratch, own);
+                    let own = sums.own(part.sums);
+                    chain.run(x, part.rows, part.out, &values, part.scratch, own);
                 });
-                sums.to_means(scratch, arena);
+                sums.to_means(&scratch.sums, arena);
             }
             Run::Pool {
                 isa,
@@ -356,7 +359,7 @@ impl Step {
                 w,
                 squeeze_activation,
             } => {
-                let (hidden, crew) = (scratch, team.crew(parts, &mut []));
+                let (hidden, crew) = (&mut scratch.values, team.crew(parts, &mut []));
                 excite(
                     x.data,
                     w,
@@ -411,17 +414,19 @@ impl Step {
             }),
             Run::Part { part, more } => {
                 let more = more.iter().map(|place| around.rows(*place));
-                let inputs: Vec<Rows> = std::iter::once(x).chain(more).collect();
-                let run = part.delegate.run(&inputs, out);
-                return run.map_err(EngineError::Run);
+                let inputs: Vec<Rows<E>> = std::iter::once(x).chain(more).collect();
+                return run_delegate(&*part.delegate, &inputs, out).map_err(EngineError::Run);
             }
         }
         Ok(())
     }
 }
 
+/// What computes a part of a step.
+type Compute<'a, E> = dyn Fn(team::Part<E>) + Sync + 'a;
+
 /// Every group's first channel, then every group's second one, and so on.
-fn shuffle(x: Rows, groups: usize, part: team::Part, channels: usize) {
+fn shuffle<E: Copy>(x: Rows<E>, groups: usize, part: team::Part<E>, channels: usize) {
     let each = channels / groups;
     for pixel in 0..part.rows.len() {
         let from = &x.data[pixel * x.stride..][..channels];

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Mutex;
 
-use edge_classify_kernels::{Crew, RowsMut};
+use edge_classify_kernels::{Crew, Element, RowsMut};
 
 use crate::engine::{EngineError, Threads};
 
@@ -12,11 +12,12 @@ use crate::engine::{EngineError, Threads};
 pub struct Team(edge_classify_kernels::Team);
 
 /// A part of a layer's output to compute.
-pub struct Part<'a> {
+pub struct Part<'a, E> {
     pub rows: Range<usize>,
     /// Of these rows alone.
-    pub out: RowsMut<'a>,
-    pub scratch: &'a mut [f32],
+    pub out: RowsMut<'a, E>,
+    pub scratch: &'a mut [E],
+    pub sums: &'a mut [f32],
 }
 
 impl Team {
@@ -32,19 +33,19 @@ impl Team {
     }
 
     /// For a layer in parts that shares its output otherwise than by rows.
-    pub fn crew<'a>(&'a self, parts: usize, scratch: &'a mut [f32]) -> Crew<'a> {
+    pub fn crew<'a, E: Element>(&'a self, parts: usize, scratch: &'a mut [E]) -> Crew<'a, E> {
         Crew::new(&self.0, parts, scratch)
     }
 
     /// Computes `parts` parts of `whole`, each on a thread. A row is `row_len` values of the output; every part gets
-    /// `scratch_len` of scratch.
-    pub fn share(
+    /// `scratch_len` of scratch and `sums_len` sums.
+    pub fn share<E: Send>(
         &self,
-        whole: Part,
+        whole: Part<E>,
         parts: usize,
         row_len: usize,
-        scratch_len: usize,
-        compute: &(dyn Fn(Part) + Sync),
+        [scratch_len, sums_len]: [usize; 2],
+        compute: &(dyn Fn(Part<E>) + Sync),
     ) {
         let parts = parts.min(whole.rows.len()).min(Threads::MAX);
         if parts <= 1 {
@@ -52,9 +53,9 @@ impl Team {
         }
         let (rows, stride) = (whole.rows, whole.out.stride);
         let end = |part: usize| rows.start + rows.len() * part / parts;
-        let (mut data, mut scratch) = (whole.out.data, whole.scratch);
+        let (mut data, mut scratch, mut sums) = (whole.out.data, whole.scratch, whole.sums);
         // Whoever does a part takes what belongs to it.
-        let mut shares: [Mutex<Option<Part>>; Threads::MAX] = [const { Mutex::new(None) }; _];
+        let mut shares: [Mutex<Option<Part<E>>>; Threads::MAX] = [const { Mutex::new(None) }; _];
         for (part, share) in shares[..parts].iter_mut().enumerate() {
             let rows = end(part)..end(part + 1);
             let own = match part + 1 == parts {
@@ -64,10 +65,12 @@ impl Team {
                     .unwrap_or_default(),
             };
             let own_scratch = scratch.split_off_mut(..scratch_len).unwrap_or_default();
+            let own_sums = sums.split_off_mut(..sums_len).unwrap_or_default();
             let own = Part {
                 rows,
                 out: RowsMut { data: own, stride },
                 scratch: own_scratch,
+                sums: own_sums,
             };
             *share = Mutex::new(Some(own));
         }

@@ -1,6 +1,6 @@
 //! Activation functions, applied to accumulators before they are stored.
 
-use super::simd::Simd;
+use super::simd::{Function, Simd, Single};
 
 /// A function of each value.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -53,9 +53,29 @@ impl Activation {
                 let gate = simd.mul_add(x, simd.splat(alpha), simd.splat(beta));
                 simd.min(simd.max(gate, simd.splat(0.0)), simd.splat(1.0))
             }
-            Activation::Sigmoid => simd.quotient(simd.splat(1.0), one_plus_exp(simd, x)),
-            Activation::Swish => simd.quotient(x, one_plus_exp(simd, x)),
+            Activation::Sigmoid => simd.in_single(Sigmoid, x),
+            Activation::Swish => simd.in_single(Swish, x),
         }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Sigmoid;
+
+impl Function for Sigmoid {
+    #[inline(always)]
+    fn apply<S: Single>(self, simd: S, x: S::V) -> S::V {
+        simd.quotient(simd.splat(1.0), one_plus_exp(simd, x))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Swish;
+
+impl Function for Swish {
+    #[inline(always)]
+    fn apply<S: Single>(self, simd: S, x: S::V) -> S::V {
+        simd.quotient(x, one_plus_exp(simd, x))
     }
 }
 
@@ -64,7 +84,7 @@ impl Activation {
 /// together from its bits, and (2^f - 1) / f is a polynomial with the least relative error of 2^f (1.1e-7, found by
 /// Lawson's algorithm).
 #[inline(always)]
-fn one_plus_exp<S: Simd>(simd: S, x: S::V) -> S::V {
+fn one_plus_exp<S: Single>(simd: S, x: S::V) -> S::V {
     use std::f32::consts::{LN_2, LOG2_E};
 
     // Of a number of this size, the last bits are those of the integer part: here with an exponent's bias, 127.
@@ -84,16 +104,19 @@ fn one_plus_exp<S: Simd>(simd: S, x: S::V) -> S::V {
 
 #[cfg(test)]
 mod tests {
+    use half::f16;
+
     use super::*;
+    use crate::element::Element;
     use crate::simd::{Isa, Kernel};
 
-    struct Apply<'a>(Activation, &'a mut [f32]);
+    struct Apply<'a, E>(Activation, &'a mut [E]);
 
-    impl Kernel for Apply<'_> {
+    impl<E: Element> Kernel<E> for Apply<'_, E> {
         type Output = ();
 
         #[inline(always)]
-        fn run<S: Simd>(self, simd: S) {
+        fn run<S: Simd<Element = E>>(self, simd: S) {
             for chunk in self.1.chunks_mut(S::LANES) {
                 // SAFETY: the chunk has so many values.
                 unsafe {
@@ -106,7 +129,13 @@ mod tests {
 
     #[test]
     fn every_isa_computes_the_definition() {
-        let inputs: Vec<f32> = (-20_000..20_001).map(|i| i as f32 * 5e-3).collect();
+        computes_the_definition::<f32>();
+        computes_the_definition::<f16>();
+    }
+
+    fn computes_the_definition<E: Element>() {
+        let inputs = (-20_000..20_001).map(|i| E::from_f32(i as f32 * 5e-3));
+        let inputs: Vec<E> = inputs.collect();
         for activation in [
             Activation::Identity,
             Activation::Clamp {
@@ -125,12 +154,13 @@ mod tests {
             Activation::Sigmoid,
             Activation::Swish,
         ] {
-            for isa in Isa::available() {
+            for isa in Isa::computing::<E>() {
                 let mut values = inputs.clone();
                 isa.run(Apply(activation, &mut values));
                 for (x, y) in inputs.iter().zip(&values) {
-                    let expected = activation.scalar(*x);
-                    let tolerance = 1e-6 * expected.abs().max(1e-1);
+                    let (x, y) = (x.to_f32(), y.to_f32());
+                    let expected = activation.scalar(x);
+                    let tolerance = 8.4 * E::EPSILON * expected.abs().max(1e-1);
                     assert!(
                         (y - expected).abs() <= tolerance,
                         "{activation:?} {}: {x} {y} {expected}",

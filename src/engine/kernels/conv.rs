@@ -7,6 +7,7 @@
 
 use std::ops::Range;
 
+use super::element::Element;
 use super::pointwise::{Epilogue, Finish, Left, PackedMatrix, Panels, check, product, right};
 use super::rows::RowsMut;
 use super::simd::{Isa, Kernel, Simd};
@@ -14,14 +15,14 @@ use super::window::Window;
 
 /// The weights of a dense convolution in the order in which the kernel reads them.
 #[derive(Debug, Clone)]
-pub struct PackedConv {
-    matrix: PackedMatrix,
+pub struct PackedConv<E = f32> {
+    matrix: PackedMatrix<E>,
     channels: usize,
     kernel_h: usize,
     kernel_w: usize,
 }
 
-impl PackedConv {
+impl<E: Element> PackedConv<E> {
     /// Packs weights of shape `[outputs, channels, kernel_h, kernel_w]`, as ONNX has them.
     ///
     /// # Panics
@@ -33,7 +34,7 @@ impl PackedConv {
         channels: usize,
         kernel_h: usize,
         kernel_w: usize,
-    ) -> PackedConv {
+    ) -> PackedConv<E> {
         let shape = [outputs, channels, kernel_h, kernel_w];
         let len = shape
             .iter()
@@ -72,7 +73,7 @@ impl PackedConv {
     /// How many values of scratch [`conv`] needs.
     pub fn scratch_len(&self, window: &Window) -> usize {
         let inner = inner_columns(window);
-        band(window, self.channels) * (window.out_width - inner.len()) * self.matrix.k()
+        band::<E>(window, self.channels) * (window.out_width - inner.len()) * self.matrix.k()
     }
 }
 
@@ -108,8 +109,8 @@ fn inner_kernel_rows(window: &Window, out_row: usize) -> Range<usize> {
 const BAND_BYTES: usize = 128 << 10;
 
 /// Output rows that are computed together.
-fn band(window: &Window, channels: usize) -> usize {
-    let bytes = 4 * window.stride_h * window.width * channels;
+fn band<E>(window: &Window, channels: usize) -> usize {
+    let bytes = size_of::<E>() * window.stride_h * window.width * channels;
     (BAND_BYTES / bytes.max(1)).clamp(1, window.out_height.max(1))
 }
 
@@ -120,14 +121,14 @@ fn band(window: &Window, channels: usize) -> usize {
 /// Where the weights are for another kernel size than the window's, `x` has not the window's size, `out_rows` end after
 /// the output, a stride or dilation is 0, one of the window's fields is over 32768, one of the other slices is too short,
 /// or output pixels overlap.
-pub fn conv(
-    x: &[f32],
+pub fn conv<E: Element>(
+    x: &[E],
     window: &Window,
-    w: &PackedConv,
-    epilogue: &Epilogue,
+    w: &PackedConv<E>,
+    epilogue: &Epilogue<E>,
     out_rows: Range<usize>,
-    out: RowsMut,
-    scratch: &mut [f32],
+    out: RowsMut<E>,
+    scratch: &mut [E],
 ) {
     let size = (w.kernel_h, w.kernel_w);
     assert!(
@@ -198,21 +199,21 @@ pub fn conv(
 }
 
 /// The arguments of [`conv`], checked.
-struct Conv<'a> {
-    x: &'a [f32],
+struct Conv<'a, E> {
+    x: &'a [E],
     window: &'a Window,
-    w: &'a PackedConv,
-    epilogue: &'a Epilogue<'a>,
+    w: &'a PackedConv<E>,
+    epilogue: &'a Epilogue<'a, E>,
     out_rows: Range<usize>,
-    out: RowsMut<'a>,
-    scratch: &'a mut [f32],
+    out: RowsMut<'a, E>,
+    scratch: &'a mut [E],
 }
 
-impl Kernel for Conv<'_> {
+impl<E: Element> Kernel<E> for Conv<'_, E> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
+    fn run<S: Simd<Element = E>>(self, simd: S) {
         let Conv {
             x,
             window,
@@ -228,7 +229,7 @@ impl Kernel for Conv<'_> {
         let (channels, k) = (w.channels, w.matrix.k());
         let run = window.kernel_w * channels;
         let line = window.width * channels;
-        let band = band(window, channels);
+        let band = band::<E>(window, channels);
         for first in out_rows.clone().step_by(band) {
             let rows = first..(first + band).min(out_rows.end);
             for (i, out_row) in rows.clone().enumerate() {
@@ -302,13 +303,13 @@ impl Kernel for Conv<'_> {
 }
 
 /// Copies the pixels under the kernel's rows on the image; zeros for those beside it.
-fn gather(
-    x: &[f32],
+fn gather<E: Element>(
+    x: &[E],
     window: &Window,
     channels: usize,
     out_row: usize,
     out_column: usize,
-    patch: &mut [f32],
+    patch: &mut [E],
 ) {
     let mut pixels = patch.chunks_exact_mut(channels.max(1));
     for kernel_row in inner_kernel_rows(window, out_row) {
@@ -320,7 +321,7 @@ fn gather(
             match column.filter(|column| *column < window.width) {
                 Some(column) => pixel
                     .copy_from_slice(&x[(row * window.width + column) * channels..][..channels]),
-                None => pixel.fill(0.0),
+                None => pixel.fill(E::default()),
             }
         }
     }

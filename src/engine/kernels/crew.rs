@@ -1,20 +1,21 @@
 //! One layer's work in parts, for threads that write to the same output.
 
+use super::element::Element;
 use super::team::Team;
 
 /// Threads that share a layer, with scratch for each part of it.
-pub struct Crew<'a> {
+pub struct Crew<'a, E = f32> {
     team: Option<&'a Team>,
     parts: usize,
-    scratch: &'a mut [f32],
+    scratch: &'a mut [E],
 }
 
-impl<'a> Crew<'a> {
+impl<'a, E: Element> Crew<'a, E> {
     /// So many parts, which share the scratch equally.
     ///
     /// # Panics
     /// If there are no parts.
-    pub fn new(team: &'a Team, parts: usize, scratch: &'a mut [f32]) -> Crew<'a> {
+    pub fn new(team: &'a Team, parts: usize, scratch: &'a mut [E]) -> Crew<'a, E> {
         assert!(parts > 0, "a layer has parts");
         Crew {
             team: Some(team),
@@ -24,7 +25,7 @@ impl<'a> Crew<'a> {
     }
 
     /// The caller alone.
-    pub fn alone(scratch: &'a mut [f32]) -> Crew<'a> {
+    pub fn alone(scratch: &'a mut [E]) -> Crew<'a, E> {
         Crew {
             team: None,
             parts: 1,
@@ -42,7 +43,7 @@ impl<'a> Crew<'a> {
     }
 
     /// Calls `work` once with each part's number and scratch.
-    pub(crate) fn run(self, work: &(dyn Fn(usize, &mut [f32]) + Sync)) {
+    pub(crate) fn run(self, work: &(dyn Fn(usize, &mut [E]) + Sync)) {
         let len = self.scratch_len();
         split(self.team, self.scratch, len, self.parts, work);
     }
@@ -51,9 +52,9 @@ impl<'a> Crew<'a> {
     /// piece and the index of its first value.
     pub(crate) fn fill(
         &self,
-        values: &mut [f32],
+        values: &mut [E],
         grain: usize,
-        work: &(dyn Fn(usize, &mut [f32]) + Sync),
+        work: &(dyn Fn(usize, &mut [E]) + Sync),
     ) {
         let len = values
             .len()
@@ -68,12 +69,12 @@ impl<'a> Crew<'a> {
 }
 
 /// Calls `work` once with each of `pieces` pieces of so many values, of which the last may have fewer.
-fn split(
+fn split<E: Element>(
     team: Option<&Team>,
-    values: &mut [f32],
+    values: &mut [E],
     len: usize,
     pieces: usize,
-    work: &(dyn Fn(usize, &mut [f32]) + Sync),
+    work: &(dyn Fn(usize, &mut [E]) + Sync),
 ) {
     let (all, shared) = (values.len(), Shared(values.as_mut_ptr()));
     let piece = |piece: usize| {
@@ -90,13 +91,13 @@ fn split(
 }
 
 /// Where the output begins, of which each thread writes what is its own.
-pub(crate) struct Shared(pub *mut f32);
+pub(crate) struct Shared<E>(pub *mut E);
 
 // SAFETY: it only points; whoever writes there has to see to it that no other thread uses the same values.
-unsafe impl Sync for Shared {}
+unsafe impl<E: Send> Sync for Shared<E> {}
 
-impl Shared {
-    pub fn at(&self, index: usize) -> *mut f32 {
+impl<E> Shared<E> {
+    pub fn at(&self, index: usize) -> *mut E {
         self.0.wrapping_add(index)
     }
 }
@@ -109,7 +110,7 @@ mod tests {
     fn every_value_is_written_once() {
         let team = Team::new(3).unwrap();
         for (len, grain, parts) in [(0, 4, 3), (1, 4, 3), (63, 4, 2), (64, 64, 3), (1000, 64, 7)] {
-            let mut values = vec![0.0; len];
+            let mut values = vec![0.0_f32; len];
             Crew::new(&team, parts, &mut []).fill(&mut values, grain, &|first, piece| {
                 assert_eq!(first % grain, 0);
                 for (i, value) in piece.iter_mut().enumerate() {
@@ -124,7 +125,7 @@ mod tests {
     #[test]
     fn every_part_has_scratch_of_its_own() {
         let team = Team::new(2).unwrap();
-        let mut scratch = [0.0; 17];
+        let mut scratch = [0.0_f32; 17];
         let crew = Crew::new(&team, 5, &mut scratch);
         assert_eq!((crew.parts(), crew.scratch_len()), (5, 3));
         crew.run(&|part, scratch| scratch.fill(part as f32));

@@ -7,7 +7,7 @@ mod tests;
 
 use std::ops::Range;
 
-use super::{Activation, Isa, Rows, RowsMut, Window};
+use super::{Activation, Element, Isa, Rows, RowsMut, Window};
 use general::General;
 use strips::Strips;
 
@@ -16,7 +16,7 @@ const PAD: usize = 16;
 
 /// Weights of a depthwise convolution, in the order in which the kernels read them.
 #[derive(Debug, Clone)]
-pub struct PackedDepthwise {
+pub struct PackedDepthwise<E = f32> {
     isa: Isa,
     channels: usize,
     kernel_h: usize,
@@ -24,12 +24,12 @@ pub struct PackedDepthwise {
     /// From one tap to the next: the channels, rounded up to whole vectors.
     tap_stride: usize,
     /// kernel_h x kernel_w x tap_stride
-    taps: Vec<f32>,
+    taps: Vec<E>,
     /// tap_stride
-    bias: Vec<f32>,
+    bias: Vec<E>,
 }
 
-impl PackedDepthwise {
+impl<E: Element> PackedDepthwise<E> {
     /// `weights`: channels x kernel_h x kernel_w.
     ///
     /// # Panics
@@ -53,16 +53,16 @@ impl PackedDepthwise {
             "weights of {channels} x {kernel_h} x {kernel_w}"
         );
         let tap_stride = channels.next_multiple_of(PAD);
-        let mut packed = vec![0.0; taps * tap_stride];
+        let mut packed = vec![E::default(); taps * tap_stride];
         for (c, of_channel) in weights.chunks_exact(taps).enumerate() {
             for (t, weight) in of_channel.iter().enumerate() {
-                packed[t * tap_stride + c] = *weight;
+                packed[t * tap_stride + c] = E::from_f32(*weight);
             }
         }
-        let mut padded = vec![0.0; tap_stride];
+        let mut padded = vec![E::default(); tap_stride];
         if let Some(bias) = bias {
             assert_eq!(bias.len(), channels, "a bias for each channel");
-            padded[..channels].copy_from_slice(bias);
+            E::narrow(bias, &mut padded[..channels]);
         }
         PackedDepthwise {
             isa,
@@ -81,13 +81,13 @@ impl PackedDepthwise {
 }
 
 /// What [`depthwise`] was asked for, after its checks.
-struct Job<'a> {
-    x: Rows<'a>,
+struct Job<'a, E> {
+    x: Rows<'a, E>,
     window: Window,
-    w: &'a PackedDepthwise,
+    w: &'a PackedDepthwise<E>,
     activation: Activation,
     rows: Range<usize>,
-    out: RowsMut<'a>,
+    out: RowsMut<'a, E>,
     sums: Option<&'a mut [f32]>,
 }
 
@@ -97,13 +97,13 @@ struct Job<'a> {
 ///
 /// # Panics
 /// If a slice is too short for `window`, the window's kernel is not that of `w`, or `rows` ends after the output.
-pub fn depthwise(
-    x: Rows,
+pub fn depthwise<E: Element>(
+    x: Rows<E>,
     window: &Window,
-    w: &PackedDepthwise,
+    w: &PackedDepthwise<E>,
     activation: Activation,
     rows: Range<usize>,
-    out: RowsMut,
+    out: RowsMut<E>,
     sums: Option<&mut [f32]>,
 ) {
     assert_eq!(
@@ -131,18 +131,18 @@ pub fn depthwise(
     let plain = window.kernel_h == window.kernel_w
         && window.stride_h == window.stride_w
         && (window.dilation_h, window.dilation_w) == (1, 1)
-        && w.channels >= isa.wide_lanes();
+        && w.channels >= isa.wide_lanes::<E>();
     match (plain, window.kernel_h, window.stride_h) {
-        (true, 3, 1) => isa.run_wide(Strips::<3, 1>(job)),
-        (true, 3, 2) => isa.run_wide(Strips::<3, 2>(job)),
-        (true, 5, 1) => isa.run_wide(Strips::<5, 1>(job)),
-        (true, 5, 2) => isa.run_wide(Strips::<5, 2>(job)),
-        (true, 7, 1) => isa.run_wide(Strips::<7, 1>(job)),
-        (true, 7, 2) => isa.run_wide(Strips::<7, 2>(job)),
-        (true, 9, 1) => isa.run_wide(Strips::<9, 1>(job)),
-        (true, 9, 2) => isa.run_wide(Strips::<9, 2>(job)),
-        (true, 11, 1) => isa.run_wide(Strips::<11, 1>(job)),
-        (true, 11, 2) => isa.run_wide(Strips::<11, 2>(job)),
+        (true, 3, 1) => isa.run_wide(Strips::<E, 3, 1>(job)),
+        (true, 3, 2) => isa.run_wide(Strips::<E, 3, 2>(job)),
+        (true, 5, 1) => isa.run_wide(Strips::<E, 5, 1>(job)),
+        (true, 5, 2) => isa.run_wide(Strips::<E, 5, 2>(job)),
+        (true, 7, 1) => isa.run_wide(Strips::<E, 7, 1>(job)),
+        (true, 7, 2) => isa.run_wide(Strips::<E, 7, 2>(job)),
+        (true, 9, 1) => isa.run_wide(Strips::<E, 9, 1>(job)),
+        (true, 9, 2) => isa.run_wide(Strips::<E, 9, 2>(job)),
+        (true, 11, 1) => isa.run_wide(Strips::<E, 11, 1>(job)),
+        (true, 11, 2) => isa.run_wide(Strips::<E, 11, 2>(job)),
         _ => isa.run(General(job)),
     }
 }

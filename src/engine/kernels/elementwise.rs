@@ -1,6 +1,6 @@
 //! Passes over values for which no other kernel had a place.
 
-use super::{Activation, Isa, Kernel, Rows, RowsMut, Simd};
+use super::{Activation, Element, Isa, Kernel, Rows, RowsMut, Simd};
 
 /// Calls `$body` with `$activation` a constant, so that its loop holds nothing else.
 macro_rules! specialise {
@@ -35,7 +35,7 @@ macro_rules! specialise {
 }
 
 /// `values[i] = activation(values[i])`
-pub fn activate(isa: Isa, values: &mut [f32], activation: Activation) {
+pub fn activate<E: Element>(isa: Isa, values: &mut [E], activation: Activation) {
     let (to, len) = (values.as_mut_ptr(), values.len());
     isa.run(Pass {
         operands: Unary(to),
@@ -49,7 +49,7 @@ pub fn activate(isa: Isa, values: &mut [f32], activation: Activation) {
 ///
 /// # Panics
 /// If the lengths differ.
-pub fn add(isa: Isa, a: &[f32], b: &[f32], activation: Activation, out: &mut [f32]) {
+pub fn add<E: Element>(isa: Isa, a: &[E], b: &[E], activation: Activation, out: &mut [E]) {
     assert!(
         a.len() == b.len() && a.len() == out.len(),
         "{} + {} values into {}",
@@ -70,7 +70,7 @@ pub fn add(isa: Isa, a: &[f32], b: &[f32], activation: Activation, out: &mut [f3
 ///
 /// # Panics
 /// If the lengths differ.
-pub fn add_in_place(isa: Isa, values: &mut [f32], other: &[f32], activation: Activation) {
+pub fn add_in_place<E: Element>(isa: Isa, values: &mut [E], other: &[E], activation: Activation) {
     assert_eq!(values.len(), other.len(), "as many values to add");
     let (to, len) = (values.as_mut_ptr(), values.len());
     isa.run(Pass {
@@ -82,26 +82,26 @@ pub fn add_in_place(isa: Isa, values: &mut [f32], other: &[f32], activation: Act
 }
 
 /// What a pass over values computes from those at a place.
-trait Operands {
+trait Operands<E: Element> {
     /// # Safety
     /// The operands are valid for reading `count` values at `i`, and `count <= LANES`.
-    unsafe fn at<S: Simd>(&self, simd: S, i: usize, count: usize) -> S::V;
+    unsafe fn at<S: Simd<Element = E>>(&self, simd: S, i: usize, count: usize) -> S::V;
 }
 
-struct Unary(*const f32);
-struct Sum(*const f32, *const f32);
+struct Unary<E>(*const E);
+struct Sum<E>(*const E, *const E);
 
-impl Operands for Unary {
+impl<E: Element> Operands<E> for Unary<E> {
     #[inline(always)]
-    unsafe fn at<S: Simd>(&self, simd: S, i: usize, count: usize) -> S::V {
+    unsafe fn at<S: Simd<Element = E>>(&self, simd: S, i: usize, count: usize) -> S::V {
         // SAFETY: by this function's contract.
         unsafe { some(simd, self.0.add(i), count) }
     }
 }
 
-impl Operands for Sum {
+impl<E: Element> Operands<E> for Sum<E> {
     #[inline(always)]
-    unsafe fn at<S: Simd>(&self, simd: S, i: usize, count: usize) -> S::V {
+    unsafe fn at<S: Simd<Element = E>>(&self, simd: S, i: usize, count: usize) -> S::V {
         // SAFETY: by this function's contract.
         unsafe {
             simd.add(
@@ -115,7 +115,7 @@ impl Operands for Sum {
 /// # Safety
 /// `from` is valid for reading `count` values, and `count <= LANES`.
 #[inline(always)]
-unsafe fn some<S: Simd>(simd: S, from: *const f32, count: usize) -> S::V {
+unsafe fn some<S: Simd>(simd: S, from: *const S::Element, count: usize) -> S::V {
     // SAFETY: by this function's contract.
     unsafe {
         if count == S::LANES {
@@ -129,7 +129,7 @@ unsafe fn some<S: Simd>(simd: S, from: *const f32, count: usize) -> S::V {
 /// # Safety
 /// `to` is valid for writing `count` values, and `count <= LANES`.
 #[inline(always)]
-unsafe fn put<S: Simd>(simd: S, to: *mut f32, count: usize, v: S::V) {
+unsafe fn put<S: Simd>(simd: S, to: *mut S::Element, count: usize, v: S::V) {
     // SAFETY: by this function's contract.
     unsafe {
         if count == S::LANES {
@@ -141,18 +141,18 @@ unsafe fn put<S: Simd>(simd: S, to: *mut f32, count: usize, v: S::V) {
 }
 
 /// Made by the functions above, with `len` values in `to` and in each operand.
-struct Pass<O> {
+struct Pass<E, O> {
     operands: O,
-    to: *mut f32,
+    to: *mut E,
     len: usize,
     activation: Activation,
 }
 
-impl<O: Operands> Kernel for Pass<O> {
+impl<E: Element, O: Operands<E>> Kernel<E> for Pass<E, O> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
+    fn run<S: Simd<Element = E>>(self, simd: S) {
         let Pass {
             operands,
             to,
@@ -185,13 +185,13 @@ impl<O: Operands> Kernel for Pass<O> {
 ///
 /// # Panics
 /// If there are fewer pixels.
-pub fn multiply_channels(
+pub fn multiply_channels<E: Element>(
     isa: Isa,
-    x: Rows,
+    x: Rows<E>,
     rows: usize,
-    gate: &[f32],
+    gate: &[E],
     activation: Activation,
-    out: RowsMut,
+    out: RowsMut<E>,
 ) {
     x.check(rows, gate.len());
     out.check(rows, gate.len());
@@ -213,11 +213,11 @@ pub fn multiply_channels(
 ///
 /// # Panics
 /// If there are fewer pixels.
-pub fn multiply_channels_in_place(
+pub fn multiply_channels_in_place<E: Element>(
     isa: Isa,
-    x: RowsMut,
+    x: RowsMut<E>,
     rows: usize,
-    gate: &[f32],
+    gate: &[E],
     activation: Activation,
 ) {
     x.check(rows, gate.len());
@@ -237,14 +237,14 @@ pub fn multiply_channels_in_place(
 ///
 /// # Panics
 /// If there are fewer pixels, or the lengths of `scale` and `shift` differ.
-pub fn scale_shift(
+pub fn scale_shift<E: Element>(
     isa: Isa,
-    x: Rows,
+    x: Rows<E>,
     rows: usize,
-    scale: &[f32],
-    shift: &[f32],
+    scale: &[E],
+    shift: &[E],
     activation: Activation,
-    out: RowsMut,
+    out: RowsMut<E>,
 ) {
     assert_eq!(scale.len(), shift.len(), "a shift for each channel");
     x.check(rows, scale.len());
@@ -267,12 +267,12 @@ pub fn scale_shift(
 ///
 /// # Panics
 /// As [`scale_shift`].
-pub fn scale_shift_in_place(
+pub fn scale_shift_in_place<E: Element>(
     isa: Isa,
-    x: RowsMut,
+    x: RowsMut<E>,
     rows: usize,
-    scale: &[f32],
-    shift: &[f32],
+    scale: &[E],
+    shift: &[E],
     activation: Activation,
 ) {
     assert_eq!(scale.len(), shift.len(), "a shift for each channel");
@@ -289,20 +289,20 @@ pub fn scale_shift_in_place(
 }
 
 /// Made by the functions above: both ends have `rows` pixels of as many channels as `scale` and `shift` have.
-struct PerChannel<'a> {
-    from: (*const f32, usize),
-    to: (*mut f32, usize),
+struct PerChannel<'a, E> {
+    from: (*const E, usize),
+    to: (*mut E, usize),
     rows: usize,
-    scale: &'a [f32],
-    shift: Option<&'a [f32]>,
+    scale: &'a [E],
+    shift: Option<&'a [E]>,
     activation: Activation,
 }
 
-impl Kernel for PerChannel<'_> {
+impl<E: Element> Kernel<E> for PerChannel<'_, E> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
+    fn run<S: Simd<Element = E>>(self, simd: S) {
         let PerChannel {
             from,
             to,
@@ -343,6 +343,8 @@ impl Kernel for PerChannel<'_> {
 
 #[cfg(test)]
 mod tests {
+    use half::f16;
+
     use super::*;
 
     const ACTIVATIONS: [Activation; 6] = [
@@ -360,33 +362,41 @@ mod tests {
         Activation::Swish,
     ];
 
-    fn values(len: usize, seed: usize) -> Vec<f32> {
+    fn values<E: Element>(len: usize, seed: usize) -> Vec<E> {
         (0..len)
-            .map(|i| ((i * 37 + seed * 101) % 157) as f32 * 0.05 - 4.0)
+            .map(|i| E::from_f32(((i * 37 + seed * 101) % 157) as f32 * 0.05 - 4.0))
             .collect()
     }
 
-    fn assert_near(got: f32, expected: f32, what: &str) {
+    fn assert_near<E: Element>(got: E, expected: f32, what: &str) {
+        let got = got.to_f32();
         assert!(
-            (got - expected).abs() <= 2e-6 * expected.abs().max(1.0),
+            (got - expected).abs() <= 16.0 * E::EPSILON * expected.abs().max(1.0),
             "{what}: {got}, not {expected}"
         );
     }
 
     #[test]
     fn values_are_activated_and_added() {
-        for isa in Isa::available() {
+        are_activated_and_added::<f32>();
+        are_activated_and_added::<f16>();
+    }
+
+    fn are_activated_and_added<E: Element>() {
+        for isa in Isa::computing::<E>() {
             for len in (0..70).chain([1000]) {
                 for activation in ACTIVATIONS {
-                    let (a, b) = (values(len, 1), values(len, 2));
-                    let (mut alone, mut sum, mut in_place) = (a.clone(), vec![0.0; len], a.clone());
+                    let (a, b) = (values::<E>(len, 1), values::<E>(len, 2));
+                    let (mut alone, mut sum, mut in_place) =
+                        (a.clone(), vec![E::default(); len], a.clone());
                     activate(isa, &mut alone, activation);
                     add(isa, &a, &b, activation, &mut sum);
                     add_in_place(isa, &mut in_place, &b, activation);
                     assert_eq!(sum, in_place);
                     for i in 0..len {
-                        assert_near(alone[i], activation.scalar(a[i]), isa.name());
-                        assert_near(sum[i], activation.scalar(a[i] + b[i]), isa.name());
+                        let (a, b) = (a[i].to_f32(), b[i].to_f32());
+                        assert_near(alone[i], activation.scalar(a), isa.name());
+                        assert_near(sum[i], activation.scalar(a + b), isa.name());
                     }
                 }
             }
@@ -395,15 +405,21 @@ mod tests {
 
     #[test]
     fn channels_are_multiplied_and_shifted() {
+        are_multiplied_and_shifted::<f32>();
+        are_multiplied_and_shifted::<f16>();
+    }
+
+    fn are_multiplied_and_shifted<E: Element>() {
         const ROWS: usize = 5;
-        for isa in Isa::available() {
+        let nine = E::from_f32(9.0);
+        for isa in Isa::computing::<E>() {
             for channels in 1..40 {
                 for (activation, gap) in ACTIVATIONS.into_iter().zip([0, 1, 2, 0, 3, 7]) {
                     let (stride, out_stride) = (channels + gap, channels + 7 - gap);
-                    let x = values(ROWS * stride, 1);
-                    let (scale, shift) = (values(channels, 2), values(channels, 3));
+                    let x = values::<E>(ROWS * stride, 1);
+                    let (scale, shift) = (values::<E>(channels, 2), values::<E>(channels, 3));
                     let (mut gated, mut shifted) =
-                        (vec![9.0; ROWS * out_stride], vec![9.0; ROWS * out_stride]);
+                        (vec![nine; ROWS * out_stride], vec![nine; ROWS * out_stride]);
                     let from = Rows { data: &x, stride };
                     multiply_channels(
                         isa,
@@ -445,12 +461,14 @@ mod tests {
                             if c < channels {
                                 assert_near(
                                     gated[o],
-                                    activation.scalar(x[i] * scale[c]),
+                                    activation.scalar(x[i].to_f32() * scale[c].to_f32()),
                                     isa.name(),
                                 );
                                 assert_near(
                                     shifted[o],
-                                    activation.scalar(x[i] * scale[c] + shift[c]),
+                                    activation.scalar(
+                                        x[i].to_f32() * scale[c].to_f32() + shift[c].to_f32(),
+                                    ),
                                     isa.name(),
                                 );
                                 assert_eq!(
@@ -458,7 +476,7 @@ mod tests {
                                     (gated[o], shifted[o])
                                 );
                             } else if c < out_stride {
-                                assert_eq!((gated[o], shifted[o]), (9.0, 9.0), "more is written");
+                                assert_eq!((gated[o], shifted[o]), (nine, nine), "more is written");
                             } else {
                                 assert_eq!(
                                     (gated_there[i], shifted_there[i]),
@@ -478,7 +496,7 @@ mod tests {
     fn lengths_that_differ_are_refused() {
         add(
             Isa::available()[0],
-            &[0.0; 3],
+            &[0.0f32; 3],
             &[0.0; 3],
             Activation::Identity,
             &mut [0.0; 4],

@@ -1,26 +1,26 @@
 //! Squeeze-excite's two small layers (Hu et al. 2018, arXiv:1709.01507).
 
 use super::crew::Crew;
-use super::{Activation, Isa, Kernel, Simd};
+use super::{Activation, Element, Isa, Kernel, Simd};
 
 /// More than any vector's lanes.
 const PAD: usize = 16;
 
 /// The weights of both layers, in the order in which they are read.
 #[derive(Debug, Clone)]
-pub struct PackedExcite {
+pub struct PackedExcite<E = f32> {
     isa: Isa,
     channels: usize,
     hidden: usize,
     /// Both have the hidden values as rows, of `stride` channels.
     stride: usize,
-    squeeze: Vec<f32>,
-    squeeze_bias: Vec<f32>,
-    excite: Vec<f32>,
-    excite_bias: Vec<f32>,
+    squeeze: Vec<E>,
+    squeeze_bias: Vec<E>,
+    excite: Vec<E>,
+    excite_bias: Vec<E>,
 }
 
-impl PackedExcite {
+impl<E: Element> PackedExcite<E> {
     /// `squeeze`: hidden x channels, its bias: hidden; `excite`: channels x hidden, its bias: channels. As ONNX has the
     /// weights of 1 x 1 convolutions.
     ///
@@ -46,25 +46,25 @@ impl PackedExcite {
             "weights of {channels} x {hidden}"
         );
         let stride = channels.next_multiple_of(PAD);
-        let mut rows = vec![0.0; hidden * stride];
-        let mut columns = vec![0.0; hidden * stride];
+        let mut rows = vec![E::default(); hidden * stride];
+        let mut columns = vec![E::default(); hidden * stride];
         for (h, row) in squeeze.chunks_exact(channels).enumerate() {
-            rows[h * stride..][..channels].copy_from_slice(row);
+            E::narrow(row, &mut rows[h * stride..][..channels]);
         }
         for (c, row) in excite.chunks_exact(hidden).enumerate() {
             for (h, weight) in row.iter().enumerate() {
-                columns[h * stride + c] = *weight;
+                columns[h * stride + c] = E::from_f32(*weight);
             }
         }
-        let mut padded = vec![0.0; stride];
-        padded[..channels].copy_from_slice(excite_bias);
+        let mut padded = vec![E::default(); stride];
+        E::narrow(excite_bias, &mut padded[..channels]);
         PackedExcite {
             isa,
             channels,
             hidden,
             stride,
             squeeze: rows,
-            squeeze_bias: squeeze_bias.to_vec(),
+            squeeze_bias: squeeze_bias.iter().map(|bias| E::from_f32(*bias)).collect(),
             excite: columns,
             excite_bias: padded,
         }
@@ -81,14 +81,14 @@ impl PackedExcite {
 ///
 /// # Panics
 /// If a slice is too short.
-pub fn excite(
-    mean: &[f32],
-    w: &PackedExcite,
+pub fn excite<E: Element>(
+    mean: &[E],
+    w: &PackedExcite<E>,
     activation: Activation,
     gate_activation: Activation,
-    hidden: &mut [f32],
-    gate: &mut [f32],
-    crew: &Crew,
+    hidden: &mut [E],
+    gate: &mut [E],
+    crew: &Crew<E>,
 ) {
     assert!(
         mean.len() >= w.channels,
@@ -132,19 +132,19 @@ pub fn excite(
 const TOGETHER: usize = 4;
 
 /// Hidden values from `first` on.
-struct Squeeze<'a> {
-    mean: &'a [f32],
-    w: &'a PackedExcite,
+struct Squeeze<'a, E> {
+    mean: &'a [E],
+    w: &'a PackedExcite<E>,
     activation: Activation,
     first: usize,
-    values: &'a mut [f32],
+    values: &'a mut [E],
 }
 
-impl Kernel for Squeeze<'_> {
+impl<E: Element> Kernel<E> for Squeeze<'_, E> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(mut self, simd: S) {
+    fn run<S: Simd<Element = E>>(mut self, simd: S) {
         // These rows share the loads of the means; the rest goes one by one.
         let together = self.values.len() / TOGETHER * TOGETHER;
         for h in (0..together).step_by(TOGETHER) {
@@ -164,10 +164,10 @@ impl Kernel for Squeeze<'_> {
     }
 }
 
-impl Squeeze<'_> {
+impl<E: Element> Squeeze<'_, E> {
     /// `N` values from the `h`-th on, before their activation.
     #[inline(always)]
-    fn rows<S: Simd, const N: usize>(&mut self, simd: S, h: usize) {
+    fn rows<S: Simd<Element = E>, const N: usize>(&mut self, simd: S, h: usize) {
         let (w, first) = (self.w, self.first + h);
         let rows = w.squeeze[first * w.stride..][..N * w.stride].as_ptr();
         let mut sums = [simd.splat(0.0); N];
@@ -189,25 +189,26 @@ impl Squeeze<'_> {
             }
         }
         for (n, sum) in sums.into_iter().enumerate() {
-            self.values[h + n] = w.squeeze_bias[first + n] + simd.sum(sum);
+            let sum = w.squeeze_bias[first + n].to_f32() + simd.sum(sum);
+            self.values[h + n] = E::from_f32(sum);
         }
     }
 }
 
 /// Gates from that of the channel `first` on.
-struct Excite<'a> {
-    hidden: &'a [f32],
-    w: &'a PackedExcite,
+struct Excite<'a, E> {
+    hidden: &'a [E],
+    w: &'a PackedExcite<E>,
     activation: Activation,
     first: usize,
-    values: &'a mut [f32],
+    values: &'a mut [E],
 }
 
-impl Kernel for Excite<'_> {
+impl<E: Element> Kernel<E> for Excite<'_, E> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(mut self, simd: S) {
+    fn run<S: Simd<Element = E>>(mut self, simd: S) {
         let mut c = 0;
         while c + TOGETHER * S::LANES <= self.values.len() {
             self.columns::<S, TOGETHER>(simd, c);
@@ -220,10 +221,10 @@ impl Kernel for Excite<'_> {
     }
 }
 
-impl Excite<'_> {
+impl<E: Element> Excite<'_, E> {
     /// `N` vectors of gates from the `c`-th on.
     #[inline(always)]
-    fn columns<S: Simd, const N: usize>(&mut self, simd: S, c: usize) {
+    fn columns<S: Simd<Element = E>, const N: usize>(&mut self, simd: S, c: usize) {
         let w = self.w;
         let at = |n: usize| self.first + c + n * S::LANES;
         let mut sums = [simd.splat(0.0); N];
@@ -232,7 +233,7 @@ impl Excite<'_> {
             *sum = unsafe { simd.load(w.excite_bias[at(n)..][..S::LANES].as_ptr()) };
         }
         for (row, hidden) in w.excite.chunks_exact(w.stride).zip(self.hidden) {
-            let v = simd.splat(*hidden);
+            let v = simd.broadcast(*hidden);
             for (n, sum) in sums.iter_mut().enumerate() {
                 *sum = simd.mul_add(v, unsafe { simd.load(row.as_ptr().add(at(n))) }, *sum);
             }
@@ -248,12 +249,16 @@ impl Excite<'_> {
 
 #[cfg(test)]
 mod tests {
+    use half::f16;
+
     use super::*;
     use crate::Team;
 
-    fn values(len: usize, seed: usize) -> Vec<f32> {
+    /// At most `scale`, and such as the type has.
+    fn values<E: Element>(len: usize, seed: usize, scale: f32) -> Vec<f32> {
         (0..len)
-            .map(|i| ((i * 37 + seed * 101) % 157) as f32 / 78.0 - 1.0)
+            .map(|i| (((i * 37 + seed * 101) % 157) as f32 / 78.0 - 1.0) * scale)
+            .map(|value| E::from_f32(value).to_f32())
             .collect()
     }
 
@@ -273,6 +278,11 @@ mod tests {
 
     #[test]
     fn both_layers_compute_the_definition() {
+        compute_the_definition::<f32>();
+        compute_the_definition::<f16>();
+    }
+
+    fn compute_the_definition<E: Element>() {
         let hard = Activation::HardSigmoid {
             alpha: 1.0 / 6.0,
             beta: 0.5,
@@ -297,9 +307,13 @@ mod tests {
             for (activation, gate_activation) in
                 [(relu, hard), (Activation::Swish, Activation::Sigmoid)]
             {
-                let mean = values(channels, 1);
-                let (w1, b1) = (values(hidden * channels, 2), values(hidden, 3));
-                let (w2, b2) = (values(channels * hidden, 4), values(channels, 5));
+                // So that sums of any length are of the same size.
+                let scale = |terms: usize| 1.0 / (terms as f32).sqrt();
+                let mean = values::<E>(channels, 1, 1.0);
+                let w1 = values::<E>(hidden * channels, 2, scale(channels));
+                let b1 = values::<E>(hidden, 3, 1.0);
+                let w2 = values::<E>(channels * hidden, 4, scale(hidden));
+                let b2 = values::<E>(channels, 5, 1.0);
                 let exact: Vec<f64> = mean.iter().map(|v| f64::from(*v)).collect();
                 let expected = layer(
                     &layer(&exact, &w1, &b1, activation),
@@ -307,18 +321,20 @@ mod tests {
                     &b2,
                     gate_activation,
                 );
-                for isa in Isa::available() {
+                let given: Vec<E> = mean.iter().map(|value| E::from_f32(*value)).collect();
+                for isa in Isa::computing::<E>() {
                     let w = PackedExcite::new(isa, &w1, &b1, &w2, &b2);
-                    let gates = |crew: Crew| {
-                        let (mut scratch, mut gate) = (vec![0.0; hidden], vec![9.0; channels + 1]);
-                        let (hidden, gate_mut) = (&mut scratch, &mut gate);
+                    let nine = E::from_f32(9.0);
+                    let gates = |crew: Crew<E>| {
+                        let (mut hidden, mut gate) =
+                            (vec![E::default(); hidden], vec![nine; channels + 1]);
                         excite(
-                            &mean,
+                            &given,
                             &w,
                             activation,
                             gate_activation,
-                            hidden,
-                            gate_mut,
+                            &mut hidden,
+                            &mut gate,
                             &crew,
                         );
                         gate
@@ -326,17 +342,18 @@ mod tests {
                     let gate = gates(Crew::alone(&mut []));
                     assert_eq!(gate, gates(Crew::new(&team, 3, &mut [])));
                     for c in 0..channels {
-                        // Rounding of sums of some hundreds before a gate of slope 1/4 at most.
-                        let error = (f64::from(gate[c]) - expected[c]).abs();
+                        // Rounding of sums of about 1, also of as many as there are hidden values, before a gate of
+                        // slope 1/4 at most.
+                        let error = (f64::from(gate[c].to_f32()) - expected[c]).abs();
                         assert!(
-                            error <= 1e-3,
-                            "{} {channels} x {hidden}: {} {}",
+                            error <= 8.0 * f64::from(E::EPSILON),
+                            "{} {channels} x {hidden}: {:?} {}",
                             isa.name(),
                             gate[c],
                             expected[c]
                         );
                     }
-                    assert_eq!(gate[channels], 9.0, "more is written");
+                    assert_eq!(gate[channels], nine, "more is written");
                 }
             }
         }
@@ -345,7 +362,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "scratch for 4 hidden values")]
     fn short_scratch_is_refused() {
-        let w = PackedExcite::new(
+        let w = PackedExcite::<f32>::new(
             Isa::available()[0],
             &[0.0; 32],
             &[0.0; 4],

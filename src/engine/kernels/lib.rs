@@ -1,4 +1,4 @@
-//! The computations of a layer on slices, for each kind of processor: f32, NHWC, one picture.
+//! The computations of a layer on slices, for each kind of processor: f32 or f16, NHWC, one picture.
 //!
 //! A crate of its own: it takes long to compile, and knows nothing of networks, files or cameras. All unsafe code of the
 //! project is here, behind functions that check what they are given.
@@ -7,6 +7,7 @@ mod activation;
 mod conv;
 mod crew;
 mod depthwise;
+mod element;
 mod elementwise;
 mod excite;
 mod peak;
@@ -21,6 +22,7 @@ pub use activation::Activation;
 pub use conv::{PackedConv, conv};
 pub use crew::Crew;
 pub use depthwise::{PackedDepthwise, depthwise};
+pub use element::Element;
 pub use elementwise::{
     activate, add, add_in_place, multiply_channels, multiply_channels_in_place, scale_shift,
     scale_shift_in_place,

@@ -1,5 +1,6 @@
 //! As many multiply-adds as the processor does at best, to measure others by.
 
+use crate::element::Element;
 use crate::simd::{Isa, Kernel, Simd};
 
 /// Products and sums in registers alone, in chains that do not wait for one another.
@@ -10,11 +11,11 @@ struct Peak {
 /// More chains than any processor has multiply-adds under way; they fit the registers of all but the portable one.
 const CHAINS: usize = 12;
 
-impl Kernel for Peak {
+impl<E: Element> Kernel<E> for Peak {
     type Output = f32;
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) -> f32 {
+    fn run<S: Simd<Element = E>>(self, simd: S) -> f32 {
         // Values that neither vanish nor grow: each chain tends to 1.
         let (a, b) = (simd.splat(0.5), simd.splat(0.5));
         let mut chains: [S::V; CHAINS] = std::array::from_fn(|chain| simd.splat(chain as f32));
@@ -31,11 +32,11 @@ impl Kernel for Peak {
     }
 }
 
-/// Does at least `count` multiply-adds of f32 and says how many, with something to show for it.
-pub fn multiply_adds(isa: Isa, count: usize) -> (usize, f32) {
-    let each = CHAINS * isa.lanes();
+/// Does at least `count` multiply-adds and says how many, with something to show for it.
+pub fn multiply_adds<E: Element>(isa: Isa, count: usize) -> (usize, f32) {
+    let each = CHAINS * isa.lanes::<E>();
     let rounds = count.div_ceil(each);
-    (rounds * each, isa.run(Peak { rounds }))
+    (rounds * each, isa.run::<E, _>(Peak { rounds }))
 }
 
 #[cfg(test)]
@@ -44,12 +45,17 @@ mod tests {
 
     #[test]
     fn all_are_done() {
-        for isa in Isa::available() {
-            let (count, sum) = multiply_adds(isa, 1_000_000);
+        all_of::<f32>();
+        all_of::<half::f16>();
+    }
+
+    fn all_of<E: Element>() {
+        for isa in Isa::computing::<E>() {
+            let (count, sum) = multiply_adds::<E>(isa, 1_000_000);
             assert!((1_000_000..1_001_000).contains(&count), "{}", isa.name());
-            assert_eq!(sum, (CHAINS * isa.lanes()) as f32, "{}", isa.name());
-            let (_, start) = multiply_adds(isa, 0);
-            let sum_of_starts = CHAINS * (CHAINS - 1) / 2 * isa.lanes();
+            assert_eq!(sum, (CHAINS * isa.lanes::<E>()) as f32, "{}", isa.name());
+            let (_, start) = multiply_adds::<E>(isa, 0);
+            let sum_of_starts = CHAINS * (CHAINS - 1) / 2 * isa.lanes::<E>();
             assert_eq!(start, sum_of_starts as f32, "{}", isa.name());
         }
     }

@@ -9,7 +9,10 @@ mod tile;
 #[cfg(test)]
 pub(super) mod tests;
 
+use std::marker::PhantomData;
+
 use super::activation::Activation;
+use super::element::Element;
 use super::rows::{Rows, RowsMut};
 use super::simd::{Isa, Kernel, Simd};
 pub use columns::pointwise_by_columns;
@@ -19,11 +22,11 @@ pub(super) use tile::product;
 
 /// What follows the products, in this order.
 #[derive(Debug, Clone, Copy)]
-pub struct Epilogue<'a> {
+pub struct Epilogue<'a, E = f32> {
     /// One value for each output channel.
-    pub bias: Option<&'a [f32]>,
+    pub bias: Option<&'a [E]>,
     /// As many pixels and channels as the output.
-    pub residual: Option<Rows<'a>>,
+    pub residual: Option<Rows<'a, E>>,
     pub activation: Activation,
 }
 
@@ -40,36 +43,42 @@ pub(super) struct Panel {
 /// A cache line, so that no vector of weights lies across two.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
-struct Line([f32; 16]);
+struct Line([u8; LINE]);
+
+const LINE: usize = 64;
 
 /// The weights of a pointwise convolution in the order in which the kernel reads them.
 #[derive(Debug, Clone)]
-pub struct PackedMatrix {
+pub struct PackedMatrix<E = f32> {
     isa: Isa,
     n: usize,
     k: usize,
     panels: Vec<Panel>,
     lines: Vec<Line>,
+    element: PhantomData<E>,
 }
 
 /// The width of the first of the panels that cover so many columns.
 struct NextWidth(usize);
 
-impl Kernel for NextWidth {
+impl<E: Element> Kernel<E> for NextWidth {
     type Output = usize;
 
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) -> usize {
+    fn run<S: Simd<Element = E>>(self, _: S) -> usize {
         tile::next_width::<S>(self.0)
     }
 }
 
-impl PackedMatrix {
+impl<E: Element> PackedMatrix<E> {
+    /// Values in a cache line.
+    const LINE: usize = LINE / size_of::<E>();
+
     /// Packs `n` rows of `k` weights: a row for each output channel, as ONNX has them.
     ///
     /// # Panics
     /// Unless there are `n * k` weights.
-    pub fn new(isa: Isa, weights: &[f32], n: usize, k: usize) -> PackedMatrix {
+    pub fn new(isa: Isa, weights: &[f32], n: usize, k: usize) -> PackedMatrix<E> {
         assert!(
             n.checked_mul(k) == Some(weights.len()),
             "{} weights for {n} rows of {k}",
@@ -78,7 +87,7 @@ impl PackedMatrix {
         let mut panels = Vec::new();
         let (mut first, mut len) = (0, 0);
         while first < n {
-            let width = isa.run(NextWidth(n - first));
+            let width = isa.run::<E, _>(NextWidth(n - first));
             panels.push(Panel {
                 first,
                 columns: width.min(n - first),
@@ -86,18 +95,18 @@ impl PackedMatrix {
                 offset: len,
             });
             first += width;
-            len += (k * width).next_multiple_of(16);
+            len += (k * width).next_multiple_of(Self::LINE);
         }
-        let mut lines = vec![Line([0.0; 16]); len / 16];
+        let mut lines = vec![Line([0; LINE]); len / Self::LINE];
         for panel in &panels {
             let packed = &mut values_mut(&mut lines)[panel.offset..][..k * panel.width];
             let rows = &weights[panel.first * k..][..panel.columns * k];
             // So many values of each row that what is written stays in the first cache.
-            for (block, packed) in packed.chunks_mut(STRETCH * panel.width).enumerate() {
+            for (block, packed) in packed.chunks_mut(Self::LINE * panel.width).enumerate() {
                 for (column, row) in rows.chunks_exact(k).enumerate() {
                     let steps = packed.chunks_exact_mut(panel.width);
-                    for (step, weight) in steps.zip(&row[block * STRETCH..]) {
-                        step[column] = *weight;
+                    for (step, weight) in steps.zip(&row[block * Self::LINE..]) {
+                        step[column] = E::from_f32(*weight);
                     }
                 }
             }
@@ -108,6 +117,7 @@ impl PackedMatrix {
             k,
             panels,
             lines,
+            element: PhantomData,
         }
     }
 
@@ -138,7 +148,7 @@ impl PackedMatrix {
 
     /// At most so many rows are multiplied by all panels before the next.
     fn block(&self) -> usize {
-        (BLOCK_BYTES / size_of::<f32>() / self.k.max(1)).max(48)
+        (BLOCK_BYTES / size_of::<E>() / self.k.max(1)).max(48)
     }
 
     pub(super) fn panels(&self) -> &[Panel] {
@@ -147,21 +157,20 @@ impl PackedMatrix {
 
     /// A panel's `k * width` weights.
     #[inline(always)]
-    pub(super) fn weights(&self, panel: Panel) -> &[f32] {
-        // SAFETY: the lines hold 16 values each, without padding.
+    pub(super) fn weights(&self, panel: Panel) -> &[E] {
+        // SAFETY: the lines hold so many values each, without padding; any bytes are some.
         let all = unsafe {
-            std::slice::from_raw_parts(self.lines.as_ptr().cast::<f32>(), self.lines.len() * 16)
+            let len = self.lines.len() * Self::LINE;
+            std::slice::from_raw_parts(self.lines.as_ptr().cast::<E>(), len)
         };
         &all[panel.offset..][..self.k * panel.width]
     }
 }
 
-/// A cache line of a row of weights.
-const STRETCH: usize = 16;
-
-fn values_mut(lines: &mut [Line]) -> &mut [f32] {
-    // SAFETY: the lines hold 16 values each, without padding.
-    unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast::<f32>(), lines.len() * 16) }
+fn values_mut<E: Element>(lines: &mut [Line]) -> &mut [E] {
+    let len = size_of_val(lines) / size_of::<E>();
+    // SAFETY: the lines hold so many values, without padding; any bytes are some.
+    unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast::<E>(), len) }
 }
 
 /// Whether `len` values hold `rows` rows of `width` values.
@@ -173,7 +182,7 @@ pub(super) fn holds(len: usize, rows: usize, stride: usize, width: usize) -> boo
 }
 
 /// Panics unless the output and what the epilogue adds have `rows` rows of `n` values.
-pub(super) fn check(rows: usize, n: usize, epilogue: &Epilogue, out: &RowsMut) {
+pub(super) fn check<E>(rows: usize, n: usize, epilogue: &Epilogue<E>, out: &RowsMut<E>) {
     assert!(
         out.stride >= n,
         "output pixels {} apart have {n} channels",
@@ -191,7 +200,7 @@ pub(super) fn check(rows: usize, n: usize, epilogue: &Epilogue, out: &RowsMut) {
             bias.len()
         );
     }
-    if let Some(residual) = epilogue.residual {
+    if let Some(residual) = &epilogue.residual {
         let len = residual.data.len();
         assert!(
             holds(len, rows, residual.stride, n),
@@ -209,14 +218,14 @@ pub(super) fn check(rows: usize, n: usize, epilogue: &Epilogue, out: &RowsMut) {
 /// # Panics
 /// Where one of the slices is too short, the bias or the gate has another length than the channels it is for, or output
 /// pixels overlap.
-pub fn pointwise(
-    x: Rows,
+pub fn pointwise<E: Element>(
+    x: Rows<E>,
     rows: usize,
-    w: &PackedMatrix,
-    gate: Option<&[f32]>,
-    epilogue: &Epilogue,
-    out: RowsMut,
-    scratch: &mut [f32],
+    w: &PackedMatrix<E>,
+    gate: Option<&[E]>,
+    epilogue: &Epilogue<E>,
+    out: RowsMut<E>,
+    scratch: &mut [E],
 ) {
     check(rows, w.n, epilogue, &out);
     check_input(x, rows, w, gate, scratch.len());
@@ -234,7 +243,13 @@ pub fn pointwise(
 }
 
 /// Panics unless there are `rows` rows of input, a factor for each of its channels, and enough scratch to apply them.
-fn check_input(x: Rows, rows: usize, w: &PackedMatrix, gate: Option<&[f32]>, scratch: usize) {
+fn check_input<E: Element>(
+    x: Rows<E>,
+    rows: usize,
+    w: &PackedMatrix<E>,
+    gate: Option<&[E]>,
+    scratch: usize,
+) {
     let len = x.data.len();
     assert!(
         holds(len, rows, x.stride, w.k),
@@ -263,25 +278,25 @@ const MOST_ROWS: usize = 12;
 const BLOCK_BYTES: usize = 128 << 10;
 
 /// The arguments of [`pointwise`], checked.
-struct Pointwise<'a> {
-    x: Rows<'a>,
+struct Pointwise<'a, E> {
+    x: Rows<'a, E>,
     rows: usize,
-    w: &'a PackedMatrix,
+    w: &'a PackedMatrix<E>,
     /// Those of the weights to multiply by.
     panels: &'a [Panel],
-    gate: Option<&'a [f32]>,
-    epilogue: &'a Epilogue<'a>,
+    gate: Option<&'a [E]>,
+    epilogue: &'a Epilogue<'a, E>,
     /// Of the first row and column; other panels' columns are not touched.
-    out: *mut f32,
+    out: *mut E,
     out_stride: usize,
-    scratch: &'a mut [f32],
+    scratch: &'a mut [E],
 }
 
-impl Kernel for Pointwise<'_> {
+impl<E: Element> Kernel<E> for Pointwise<'_, E> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
+    fn run<S: Simd<Element = E>>(self, simd: S) {
         let Pointwise {
             x,
             rows,
@@ -357,14 +372,14 @@ impl Kernel for Pointwise<'_> {
 
 /// The panel's columns of the output from a row on. Reads nothing.
 #[inline(always)]
-pub(super) fn right(
+pub(super) fn right<E>(
     panel: &Panel,
-    epilogue: &Epilogue,
+    epilogue: &Epilogue<E>,
     row: usize,
-    out: *mut f32,
+    out: *mut E,
     stride: usize,
-) -> Right {
-    let at = |rows: Rows| {
+) -> Right<E> {
+    let at = |rows: &Rows<E>| {
         rows.data
             .as_ptr()
             .wrapping_add(row * rows.stride + panel.first)
@@ -376,14 +391,22 @@ pub(super) fn right(
         bias: epilogue
             .bias
             .map_or(std::ptr::null(), |bias| bias[panel.first..].as_ptr()),
-        residual: epilogue.residual.map_or(std::ptr::null(), at),
-        residual_stride: epilogue.residual.map_or(0, |residual| residual.stride),
+        residual: epilogue.residual.as_ref().map_or(std::ptr::null(), at),
+        residual_stride: epilogue
+            .residual
+            .as_ref()
+            .map_or(0, |residual| residual.stride),
     }
 }
 
 /// Multiplies each value by its factor.
 #[inline(always)]
-fn scale_row<S: Simd>(simd: S, row: &[f32], factors: &[f32], scaled: &mut [f32]) {
+fn scale_row<S: Simd>(
+    simd: S,
+    row: &[S::Element],
+    factors: &[S::Element],
+    scaled: &mut [S::Element],
+) {
     let len = row.len();
     assert!(factors.len() >= len && scaled.len() >= len);
     let (row, factors, scaled) = (row.as_ptr(), factors.as_ptr(), scaled.as_mut_ptr());
@@ -418,17 +441,17 @@ fn scale_row<S: Simd>(simd: S, row: &[f32], factors: &[f32], scaled: &mut [f32])
 #[inline(always)]
 fn scale_panel<S: Simd>(
     simd: S,
-    weights: &[f32],
-    factors: &[f32],
+    weights: &[S::Element],
+    factors: &[S::Element],
     width: usize,
-    scaled: &mut [f32],
+    scaled: &mut [S::Element],
 ) {
     for ((from, to), factor) in weights
         .chunks_exact(width)
         .zip(scaled.chunks_exact_mut(width))
         .zip(factors)
     {
-        let factor = simd.splat(*factor);
+        let factor = simd.broadcast(*factor);
         for (from, to) in from.chunks(S::LANES).zip(to.chunks_mut(S::LANES)) {
             // SAFETY: both have so many values.
             unsafe {

@@ -2,86 +2,77 @@
 
 use std::ops::Range;
 
-use super::{Isa, Kernel, Rows, RowsMut, Simd, Window};
-
-/// Rows that are added up before their sum joins the others': bounds how far rounding adds up.
-const BATCH: usize = 64;
+use super::{Element, Isa, Kernel, Rows, RowsMut, Simd, Window};
 
 /// `out[c]` = the mean of channel `c` over the first `rows` pixels, for as many channels as `out` has.
 ///
 /// # Panics
 /// If there are fewer pixels, or none.
-pub fn global_average(isa: Isa, x: Rows, rows: usize, out: &mut [f32]) {
+pub fn global_average<E: Element>(isa: Isa, x: Rows<E>, rows: usize, out: &mut [E]) {
     assert!(rows > 0, "a mean of something");
     x.check(rows, out.len());
-    out.fill(0.0);
-    isa.run(Totals { x, rows, out });
-    let scale = 1.0 / rows as f32;
-    out.iter_mut().for_each(|v| *v *= scale);
+    isa.run(Means { x, rows, out });
 }
 
-/// Adds to `out`; made by the function above.
-struct Totals<'a> {
-    x: Rows<'a>,
+/// Made by the function above.
+struct Means<'a, E> {
+    x: Rows<'a, E>,
     rows: usize,
-    out: &'a mut [f32],
+    out: &'a mut [E],
 }
 
-impl Kernel for Totals<'_> {
+impl<E: Element> Kernel<E> for Means<'_, E> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(mut self, simd: S) {
-        for first in (0..self.rows).step_by(BATCH) {
-            let batch = first..self.rows.min(first + BATCH);
-            let mut c = 0;
-            while c + 4 * S::LANES <= self.out.len() {
-                self.batch::<S, 4>(simd, batch.clone(), c, S::LANES);
-                c += 4 * S::LANES;
-            }
-            while c + S::LANES <= self.out.len() {
-                self.batch::<S, 1>(simd, batch.clone(), c, S::LANES);
-                c += S::LANES;
-            }
-            if c < self.out.len() {
-                self.batch::<S, 1>(simd, batch, c, self.out.len() - c);
-            }
+    fn run<S: Simd<Element = E>>(mut self, simd: S) {
+        let mut c = 0;
+        while c + 4 * S::LANES <= self.out.len() {
+            self.channels::<S, 4>(simd, c, S::LANES);
+            c += 4 * S::LANES;
+        }
+        while c < self.out.len() {
+            let count = S::LANES.min(self.out.len() - c);
+            self.channels::<S, 1>(simd, c, count);
+            c += S::LANES;
         }
     }
 }
 
-impl Totals<'_> {
+impl<E: Element> Means<'_, E> {
     /// `N` vectors from channel `c` on, of `count` channels each.
     #[inline(always)]
-    fn batch<S: Simd, const N: usize>(
-        &mut self,
-        simd: S,
-        rows: Range<usize>,
-        c: usize,
-        count: usize,
-    ) {
-        let mut sums = [simd.splat(0.0); N];
-        for row in rows {
-            let pixel = &self.x.data[row * self.x.stride + c..][..(N - 1) * S::LANES + count];
-            for (n, sum) in sums.iter_mut().enumerate() {
-                // SAFETY: the pixel has `N - 1` whole vectors and `count` values.
-                let v = unsafe {
-                    let from = pixel.as_ptr().add(n * S::LANES);
-                    if count == S::LANES {
-                        simd.load(from)
-                    } else {
-                        simd.load_first(from, count)
-                    }
-                };
-                *sum = simd.add(*sum, v);
+    fn channels<S: Simd<Element = E>, const N: usize>(&mut self, simd: S, c: usize, count: usize) {
+        /// The most lanes that a vector has.
+        const LANES: usize = 16;
+        let mut totals = [[0.0f32; LANES]; N];
+        for first in (0..self.rows).step_by(E::BATCH) {
+            let mut sums = [simd.splat(0.0); N];
+            for row in first..self.rows.min(first + E::BATCH) {
+                let pixel = &self.x.data[row * self.x.stride + c..][..(N - 1) * S::LANES + count];
+                for (n, sum) in sums.iter_mut().enumerate() {
+                    // SAFETY: the pixel has `N - 1` whole vectors and `count` values.
+                    let v = unsafe {
+                        let from = pixel.as_ptr().add(n * S::LANES);
+                        if count == S::LANES {
+                            simd.load(from)
+                        } else {
+                            simd.load_first(from, count)
+                        }
+                    };
+                    *sum = simd.add(*sum, v);
+                }
+            }
+            for (sum, totals) in sums.into_iter().zip(&mut totals) {
+                // SAFETY: there are as many totals as any vector has lanes.
+                unsafe { simd.add_to(totals.as_mut_ptr(), S::LANES, sum) };
             }
         }
-        for (n, sum) in sums.into_iter().enumerate() {
+        let scale = 1.0 / self.rows as f32;
+        for (n, totals) in totals.iter().enumerate() {
             let to = &mut self.out[c + n * S::LANES..][..count];
-            // SAFETY: there are `count` values.
-            unsafe {
-                let total = simd.add(simd.load_first(to.as_ptr(), count), sum);
-                simd.store_first(to.as_mut_ptr(), count, total);
+            for (to, total) in to.iter_mut().zip(totals) {
+                *to = E::from_f32(total * scale);
             }
         }
     }
@@ -102,14 +93,14 @@ pub enum Pool {
 ///
 /// # Panics
 /// If a slice is too short for `window`, or `rows` ends after the output.
-pub fn pool(
+pub fn pool<E: Element>(
     isa: Isa,
     pool: Pool,
-    x: Rows,
+    x: Rows<E>,
     window: &Window,
     channels: usize,
     rows: Range<usize>,
-    out: RowsMut,
+    out: RowsMut<E>,
 ) {
     window.check(channels, x, &out, &rows);
     isa.run(Windows {
@@ -122,20 +113,20 @@ pub fn pool(
     });
 }
 
-struct Windows<'a> {
+struct Windows<'a, E> {
     pool: Pool,
-    x: Rows<'a>,
+    x: Rows<'a, E>,
     window: &'a Window,
     channels: usize,
     rows: Range<usize>,
-    out: RowsMut<'a>,
+    out: RowsMut<'a, E>,
 }
 
-impl Kernel for Windows<'_> {
+impl<E: Element> Kernel<E> for Windows<'_, E> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
+    fn run<S: Simd<Element = E>>(self, simd: S) {
         let Windows {
             pool,
             x,
@@ -151,7 +142,7 @@ impl Kernel for Windows<'_> {
                 let seen = taps_h.len() * taps_w.len();
                 let to = &mut out.data[(y * window.out_width + column) * out.stride..][..channels];
                 if seen == 0 {
-                    to.fill(0.0);
+                    to.fill(E::default());
                     continue;
                 }
                 let (start, scale) = match pool {
@@ -197,17 +188,31 @@ impl Kernel for Windows<'_> {
 
 #[cfg(test)]
 mod tests {
+    use half::f16;
+
     use super::*;
 
-    fn values(len: usize) -> Vec<f32> {
-        (0..len)
-            .map(|i| ((i * 37) % 157) as f32 * 0.05 - 6.0)
-            .collect()
+    /// At most 6, and such as the type has.
+    fn values<E: Element>(len: usize) -> (Vec<f32>, Vec<E>) {
+        let values: Vec<E> = (0..len)
+            .map(|i| E::from_f32(((i * 37) % 157) as f32 * 0.05 - 6.0))
+            .collect();
+        (values.iter().map(|value| value.to_f32()).collect(), values)
+    }
+
+    /// Of a mean of values of at most 6, added up by so many: the sums are rounded by half a unit in the last place.
+    fn tolerance<E: Element>(summed: usize) -> f64 {
+        f64::from(E::EPSILON) / 2.0 * 6.0 * (summed as f64 / 2.0 + 3.0)
     }
 
     #[test]
     fn means_are_those_of_each_channel() {
-        for isa in Isa::available() {
+        are_those_of_each_channel::<f32>();
+        are_those_of_each_channel::<f16>();
+    }
+
+    fn are_those_of_each_channel<E: Element>() {
+        for isa in Isa::computing::<E>() {
             for (channels, rows, gap) in [
                 (1, 1, 0),
                 (7, 49, 3),
@@ -216,13 +221,15 @@ mod tests {
                 (131, 3000, 0),
             ] {
                 let stride = channels + gap;
-                let x = values(rows * stride);
-                let mut out = vec![5.0; channels];
-                global_average(isa, Rows { data: &x, stride }, rows, &mut out);
+                let (x, given) = values::<E>(rows * stride);
+                let data = &given[..];
+                let mut out = vec![E::from_f32(5.0); channels];
+                global_average(isa, Rows { data, stride }, rows, &mut out);
                 for (c, got) in out.iter().enumerate() {
                     let sum: f64 = x.chunks(stride).map(|pixel| f64::from(pixel[c])).sum();
                     assert!(
-                        (f64::from(*got) - sum / rows as f64).abs() < 1e-5,
+                        (f64::from(got.to_f32()) - sum / rows as f64).abs()
+                            < tolerance::<E>(E::BATCH),
                         "{} {channels} {c}",
                         isa.name()
                     );
@@ -233,6 +240,12 @@ mod tests {
 
     #[test]
     fn windows_pool_what_they_see() {
+        pool_what_they_see::<f32>();
+        pool_what_they_see::<f16>();
+    }
+
+    fn pool_what_they_see<E: Element>() {
+        let nine = E::from_f32(9.0);
         let all = [
             Pool::Max,
             Pool::Average {
@@ -265,27 +278,35 @@ mod tests {
                     out_height: out_size(size.0, kernel.0, stride.0, pad.0),
                     out_width: out_size(size.1, kernel.1, stride.1, pad.1),
                 };
-                let x = values(size.0 * size.1 * (channels + 2));
-                let x = Rows {
-                    data: &x,
-                    stride: channels + 2,
-                };
-                for isa in Isa::available() {
+                let (x, given) = values::<E>(size.0 * size.1 * (channels + 2));
+                let stride = channels + 2;
+                let x = Rows { data: &x, stride };
+                let data = &given[..];
+                let given = Rows { data, stride };
+                for isa in Isa::computing::<E>() {
                     for kind in all {
                         let mut out =
-                            vec![9.0; window.out_height * window.out_width * (channels + 1)];
+                            vec![nine; window.out_height * window.out_width * (channels + 1)];
                         let to = RowsMut {
                             data: &mut out,
                             stride: channels + 1,
                         };
-                        pool(isa, kind, x, &window, channels, 0..window.out_height, to);
+                        pool(
+                            isa,
+                            kind,
+                            given,
+                            &window,
+                            channels,
+                            0..window.out_height,
+                            to,
+                        );
                         for (o, pixel) in out.chunks(channels + 1).enumerate() {
-                            assert_eq!(pixel[channels], 9.0, "more is written");
+                            assert_eq!(pixel[channels], nine, "more is written");
                             for (c, got) in pixel[..channels].iter().enumerate() {
                                 let expected = reference(kind, &x, &window, o, c);
                                 assert!(
-                                    (got - expected).abs() < 1e-5,
-                                    "{kind:?} {}: {got} {expected}",
+                                    f64::from((got.to_f32() - expected).abs()) < tolerance::<E>(9),
+                                    "{kind:?} {}: {got:?} {expected}",
                                     isa.name()
                                 );
                             }

@@ -2,19 +2,19 @@
 
 /// Pixel `r` begins at `r * stride`: with a stride larger than the channels, a slice of the channels is read in place.
 #[derive(Debug, Clone, Copy)]
-pub struct Rows<'a> {
-    pub data: &'a [f32],
+pub struct Rows<'a, E = f32> {
+    pub data: &'a [E],
     pub stride: usize,
 }
 
 /// As [`Rows`], to be written.
 #[derive(Debug)]
-pub struct RowsMut<'a> {
-    pub data: &'a mut [f32],
+pub struct RowsMut<'a, E = f32> {
+    pub data: &'a mut [E],
     pub stride: usize,
 }
 
-impl Rows<'_> {
+impl<E> Rows<'_, E> {
     /// # Panics
     /// If there are fewer pixels.
     pub(super) fn check(&self, pixels: usize, channels: usize) {
@@ -22,7 +22,7 @@ impl Rows<'_> {
     }
 }
 
-impl RowsMut<'_> {
+impl<E> RowsMut<'_, E> {
     /// # Panics
     /// If there are fewer pixels, or one would be written over the next.
     pub(super) fn check(&self, pixels: usize, channels: usize) {

@@ -1,13 +1,18 @@
-//! Vectors of f32 on each kind of processor, behind one trait, so that a kernel is written once.
+//! Vectors on each kind of processor, behind one trait, so that a kernel is written once.
 //!
 //! A kernel is generic over [`Simd`] and `#[inline(always)]`; [`Isa::run`] calls it inside a function that enables the
 //! processor's features, where the intrinsics become single instructions.
 
-/// Vectors of `LANES` f32.
+use half::f16;
+
+use super::element::Element;
+
+/// Vectors of `LANES` values.
 ///
 /// # Safety
 /// A value of an implementing type may exist only where the processor has the features that the type stands for.
 pub unsafe trait Simd: Copy + Send + Sync + 'static {
+    type Element: Element;
     type V: Copy;
     const LANES: usize;
     /// Rows of the tile of accumulators, one to four vectors wide, that leaves registers for the operands of a matrix
@@ -15,26 +20,30 @@ pub unsafe trait Simd: Copy + Send + Sync + 'static {
     const TILE_ROWS: [usize; 4];
     /// Whether `mul_add_lane` is one instruction.
     const LANE_PRODUCTS: bool;
+    /// Lanes that `mul_add_lane` takes, from the first on: no more than `LANES`.
+    const PRODUCT_LANES: usize = 4;
     /// Whether `load_first` and `store_first` are single instructions.
     const MASKED: bool;
     /// Whether `load_multiply_add` moves its pointer at no cost, while other addresses than that cost an instruction.
     const LOADS_MOVE: bool = false;
     /// Vectors of half as many lanes, or the same where there are none worth using.
-    type Half: Simd;
+    type Half: Simd<Element = Self::Element>;
     /// Several of these vectors as one, for kernels that have registers to spare; or the same.
-    type Wide: Simd;
+    type Wide: Simd<Element = Self::Element>;
 
     fn half(self) -> Self::Half;
     fn wide(self) -> Self::Wide;
     /// Runs a kernel in a function of its own. The compiler keeps more in registers there than in the midst of others.
-    fn call<K: Kernel>(self, kernel: K) -> K::Output;
+    fn call<K: Kernel<Self::Element>>(self, kernel: K) -> K::Output;
     /// Asks for a cache line that will be read, where that is worth an instruction. Any address will do.
     #[inline(always)]
-    fn fetch(self, _: *const f32) {}
+    fn fetch(self, _: *const Self::Element) {}
+    /// The value of the element's type that is nearest to `value`, in every lane.
     fn splat(self, value: f32) -> Self::V;
+    fn broadcast(self, value: Self::Element) -> Self::V;
     /// # Safety
-    /// `from` is valid for reading `LANES` values; no alignment is needed.
-    unsafe fn load(self, from: *const f32) -> Self::V;
+    /// `from` is valid for reading `LANES` values; no alignment but that of a value is needed.
+    unsafe fn load(self, from: *const Self::Element) -> Self::V;
     /// Loads a vector, and adds its products with each of `factors` to `sums`; then moves the pointer on by `step` values,
     /// to where there may be none.
     ///
@@ -43,7 +52,7 @@ pub unsafe trait Simd: Copy + Send + Sync + 'static {
     #[inline(always)]
     unsafe fn load_multiply_add<const N: usize>(
         self,
-        from: &mut *const f32,
+        from: &mut *const Self::Element,
         step: usize,
         factors: [Self::V; N],
         mut sums: [Self::V; N],
@@ -57,23 +66,30 @@ pub unsafe trait Simd: Copy + Send + Sync + 'static {
         sums
     }
     /// # Safety
-    /// `to` is valid for writing `LANES` values; no alignment is needed.
-    unsafe fn store(self, to: *mut f32, v: Self::V);
+    /// `to` is valid for writing `LANES` values; no alignment but that of a value is needed.
+    unsafe fn store(self, to: *mut Self::Element, v: Self::V);
     /// The first `count` lanes; zero in the others.
     ///
     /// # Safety
     /// `from` is valid for reading `count` values, and `count <= LANES`.
-    unsafe fn load_first(self, from: *const f32, count: usize) -> Self::V;
+    unsafe fn load_first(self, from: *const Self::Element, count: usize) -> Self::V;
     /// # Safety
     /// `to` is valid for writing `count` values, and `count <= LANES`.
-    unsafe fn store_first(self, to: *mut f32, count: usize, v: Self::V);
+    unsafe fn store_first(self, to: *mut Self::Element, count: usize, v: Self::V);
+    /// Adds the first `count` lanes to as many totals.
+    ///
+    /// # Safety
+    /// `totals` is valid for reading and writing `count` values, and `count <= LANES`.
+    unsafe fn add_to(self, totals: *mut f32, count: usize, v: Self::V);
+    /// Applies a function that is computed in f32.
+    fn in_single<F: Function>(self, function: F, v: Self::V) -> Self::V;
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
     fn div(self, a: Self::V, b: Self::V) -> Self::V;
     /// `a * b + c`, rounded once where the processor can.
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
-    /// `a * b[LANE] + c`, rounded once where the processor can; `LANE` is from 0 to 3.
+    /// `a * b[LANE] + c`, rounded once where the processor can; `LANE` is below `PRODUCT_LANES`.
     fn mul_add_lane<const LANE: i32>(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// Adds eight products to each of the sums of `M` rows and `N` vectors, `count` times: the rows have the values,
     /// `weights` `N` vectors for each. Moves the pointers on. False, and nothing is done, where there is no such step for
@@ -85,14 +101,20 @@ pub unsafe trait Simd: Copy + Send + Sync + 'static {
     unsafe fn eight_steps<const M: usize, const N: usize>(
         self,
         _sums: &mut [[Self::V; N]; M],
-        _rows: &mut [*const f32; M],
-        _weights: &mut *const f32,
+        _rows: &mut [*const Self::Element; M],
+        _weights: &mut *const Self::Element,
         _count: usize,
     ) -> bool {
         false
     }
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
     fn min(self, a: Self::V, b: Self::V) -> Self::V;
+    /// Of all lanes, in an order that is the processor's.
+    fn sum(self, a: Self::V) -> f32;
+}
+
+/// Vectors of f32.
+pub trait Single: Simd<Element = f32> {
     /// `a / b` within 2 ulp, for `b` from 1 to 2^126.
     #[inline(always)]
     fn quotient(self, a: Self::V, b: Self::V) -> Self::V {
@@ -100,8 +122,37 @@ pub unsafe trait Simd: Copy + Send + Sync + 'static {
     }
     /// Of the bits of `a`, the last nine as the first ones of an f32, above 23 zeros: its sign and exponent.
     fn exponent(self, a: Self::V) -> Self::V;
-    /// Of all lanes, in an order that is the processor's.
-    fn sum(self, a: Self::V) -> f32;
+}
+
+/// A function of each value that needs the precision of f32.
+pub trait Function: Copy {
+    fn apply<S: Single>(self, simd: S, v: S::V) -> S::V;
+}
+
+/// What [`Single`] makes simple of [`Simd`].
+macro_rules! single {
+    () => {
+        #[inline(always)]
+        unsafe fn add_to(self, totals: *mut f32, count: usize, v: Self::V) {
+            // SAFETY: by this function's contract.
+            unsafe {
+                if count == Self::LANES {
+                    self.store(totals, self.add(self.load(totals), v));
+                } else {
+                    let total = self.add(self.load_first(totals, count), v);
+                    self.store_first(totals, count, total);
+                }
+            }
+        }
+        #[inline(always)]
+        fn in_single<F: $crate::simd::Function>(self, function: F, v: Self::V) -> Self::V {
+            function.apply(self, v)
+        }
+        #[inline(always)]
+        fn broadcast(self, value: f32) -> Self::V {
+            self.splat(value)
+        }
+    };
 }
 
 /// The registers that any processor has, as far as the compiler finds them.
@@ -119,6 +170,8 @@ impl Portable {
 
 // SAFETY: needs no features.
 unsafe impl Simd for Portable {
+    single!();
+    type Element = f32;
     type V = [f32; PORTABLE_LANES];
     const LANES: usize = PORTABLE_LANES;
     const TILE_ROWS: [usize; 4] = [6, 0, 0, 0];
@@ -189,7 +242,8 @@ unsafe impl Simd for Portable {
     }
     #[inline(always)]
     fn mul_add_lane<const LANE: i32>(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
-        std::array::from_fn(|i| a[i] * b[LANE as usize] + c[i])
+        let b = b[LANE as usize];
+        std::array::from_fn(|i| a[i] * b + c[i])
     }
     #[inline(always)]
     fn max(self, a: Self::V, b: Self::V) -> Self::V {
@@ -200,14 +254,21 @@ unsafe impl Simd for Portable {
         Self::zip(a, b, |a, b| if a < b { a } else { b })
     }
     #[inline(always)]
-    fn exponent(self, a: Self::V) -> Self::V {
-        a.map(|a| f32::from_bits(a.to_bits() << 23))
-    }
-    #[inline(always)]
     fn sum(self, a: Self::V) -> f32 {
         ((a[0] + a[4]) + (a[1] + a[5])) + ((a[2] + a[6]) + (a[3] + a[7]))
     }
 }
+
+impl Single for Portable {
+    #[inline(always)]
+    fn exponent(self, a: Self::V) -> Self::V {
+        a.map(|a| f32::from_bits(a.to_bits() << 23))
+    }
+}
+
+mod portable_half;
+
+use portable_half::PortableHalf;
 
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -218,12 +279,22 @@ pub use x86::{Avx2, Avx512};
 #[cfg(target_arch = "aarch64")]
 mod neon;
 #[cfg(target_arch = "aarch64")]
+mod neon_half;
+#[cfg(target_arch = "aarch64")]
+mod neon_half_pair;
+#[cfg(target_arch = "aarch64")]
+mod neon_half_tile;
+#[cfg(target_arch = "aarch64")]
 mod neon_pair;
 #[cfg(target_arch = "aarch64")]
 mod neon_tile;
 
 #[cfg(target_arch = "aarch64")]
 pub use neon::Neon;
+#[cfg(target_arch = "aarch64")]
+use neon_half::NeonHalf;
+#[cfg(target_arch = "aarch64")]
+use neon_half_pair::NeonHalfPair;
 #[cfg(target_arch = "aarch64")]
 pub use neon_pair::NeonPair;
 
@@ -239,12 +310,12 @@ pub enum Isa {
     Neon(Neon),
 }
 
-/// A kernel with its arguments, to be run with any vectors.
-pub trait Kernel {
+/// A kernel with its arguments, to be run with any vectors of a type of values.
+pub trait Kernel<E: Element = f32> {
     type Output;
 
     /// Must be `#[inline(always)]`, and so must be all it calls that uses `simd`.
-    fn run<S: Simd>(self, simd: S) -> Self::Output;
+    fn run<S: Simd<Element = E>>(self, simd: S) -> Self::Output;
 }
 
 impl Isa {
@@ -279,23 +350,61 @@ impl Isa {
         }
     }
 
-    /// Values in a vector of [`Isa::run_wide`].
-    pub(crate) fn wide_lanes(self) -> usize {
-        struct Lanes;
-        impl Kernel for Lanes {
-            type Output = usize;
+    /// Those with which this processor computes in a type, the best first.
+    pub fn computing<E: Element>() -> Vec<Isa> {
+        let mut all = Isa::available();
+        all.retain(|isa| E::computed_by(*isa));
+        all
+    }
 
-            #[inline(always)]
-            fn run<S: Simd>(self, _: S) -> usize {
-                S::LANES
-            }
+    /// Whether there are vectors of f16.
+    pub(crate) fn computes_half(self) -> bool {
+        match self {
+            Isa::Portable(_) => true,
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon(_) => NeonHalf::detect().is_some(),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(_) | Isa::Avx512(_) => false,
         }
-        self.run_wide(Lanes)
+    }
+
+    /// Values in a vector of [`Isa::run_wide`].
+    pub(crate) fn wide_lanes<E: Element>(self) -> usize {
+        self.run_wide::<E, _>(Lanes)
+    }
+
+    /// Values in a vector.
+    pub fn lanes<E: Element>(self) -> usize {
+        self.run::<E, _>(Lanes)
+    }
+
+    /// Runs `kernel` with this one's vectors.
+    #[inline]
+    pub fn run<E: Element, K: Kernel<E>>(self, kernel: K) -> K::Output {
+        E::run(self, kernel)
     }
 
     /// Runs `kernel` with this one's wide vectors.
     #[inline]
-    pub(crate) fn run_wide<K: Kernel>(self, kernel: K) -> K::Output {
+    pub(crate) fn run_wide<E: Element, K: Kernel<E>>(self, kernel: K) -> K::Output {
+        E::run_wide(self, kernel)
+    }
+
+    #[inline]
+    pub(crate) fn run_single<K: Kernel>(self, kernel: K) -> K::Output {
+        match self {
+            Isa::Portable(simd) => simd.call(kernel),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(simd) => simd.call(kernel),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(simd) => simd.call(kernel),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon(simd) => simd.call(kernel),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn run_single_wide<K: Kernel>(self, kernel: K) -> K::Output {
         match self {
             Isa::Portable(simd) => simd.wide().call(kernel),
             #[cfg(target_arch = "x86_64")]
@@ -307,31 +416,33 @@ impl Isa {
         }
     }
 
-    /// Values in a vector.
-    pub fn lanes(self) -> usize {
-        match self {
-            Isa::Portable(_) => <Portable as Simd>::LANES,
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2(_) => <Avx2 as Simd>::LANES,
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512(_) => <Avx512 as Simd>::LANES,
-            #[cfg(target_arch = "aarch64")]
-            Isa::Neon(_) => <Neon as Simd>::LANES,
+    #[inline]
+    pub(crate) fn run_half<K: Kernel<f16>>(self, kernel: K) -> K::Output {
+        #[cfg(target_arch = "aarch64")]
+        if let (Isa::Neon(_), Some(simd)) = (self, NeonHalf::detect()) {
+            return simd.call(kernel);
         }
+        PortableHalf.call(kernel)
     }
 
-    /// Runs `kernel` with this one's vectors.
     #[inline]
-    pub fn run<K: Kernel>(self, kernel: K) -> K::Output {
-        match self {
-            Isa::Portable(simd) => simd.call(kernel),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2(simd) => simd.call(kernel),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512(simd) => simd.call(kernel),
-            #[cfg(target_arch = "aarch64")]
-            Isa::Neon(simd) => simd.call(kernel),
+    pub(crate) fn run_half_wide<K: Kernel<f16>>(self, kernel: K) -> K::Output {
+        #[cfg(target_arch = "aarch64")]
+        if let (Isa::Neon(_), Some(simd)) = (self, NeonHalf::detect()) {
+            return simd.wide().call(kernel);
         }
+        PortableHalf.call(kernel)
+    }
+}
+
+struct Lanes;
+
+impl<E: Element> Kernel<E> for Lanes {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<S: Simd<Element = E>>(self, _: S) -> usize {
+        S::LANES
     }
 }
 
@@ -349,6 +460,25 @@ fn with_neon<K: Kernel>(simd: Neon, kernel: K) -> K::Output {
 #[cfg(target_arch = "aarch64")]
 #[inline(never)]
 fn with_neon_pair<K: Kernel>(simd: NeonPair, kernel: K) -> K::Output {
+    kernel.run(simd)
+}
+
+#[inline(never)]
+fn with_portable_half<K: Kernel<f16>>(simd: PortableHalf, kernel: K) -> K::Output {
+    kernel.run(simd)
+}
+
+#[cfg(target_arch = "aarch64")]
+#[inline(never)]
+#[target_feature(enable = "fp16")]
+unsafe fn with_neon_half<K: Kernel<f16>>(simd: NeonHalf, kernel: K) -> K::Output {
+    kernel.run(simd)
+}
+
+#[cfg(target_arch = "aarch64")]
+#[inline(never)]
+#[target_feature(enable = "fp16")]
+unsafe fn with_neon_half_pair<K: Kernel<f16>>(simd: NeonHalfPair, kernel: K) -> K::Output {
     kernel.run(simd)
 }
 

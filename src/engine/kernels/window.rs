@@ -26,7 +26,13 @@ pub struct Window {
 impl Window {
     /// # Panics
     /// If pictures of so many channels do not fit `x` and `out`, or `rows` of the output are not all there.
-    pub(super) fn check(&self, channels: usize, x: Rows, out: &RowsMut, rows: &Range<usize>) {
+    pub(super) fn check<E>(
+        &self,
+        channels: usize,
+        x: Rows<E>,
+        out: &RowsMut<E>,
+        rows: &Range<usize>,
+    ) {
         assert!(self.stride_h > 0 && self.stride_w > 0, "a window moves");
         assert!(
             self.dilation_h > 0 && self.dilation_w > 0,

@@ -41,7 +41,7 @@ impl Kernel for Peak {
     type Output = f64;
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) -> f64 {
+    fn run<S: Simd<Element = f32>>(self, simd: S) -> f64 {
         const CHAINS: usize = 12;
         let mut chains = [simd.splat(1.0); CHAINS];
         let (a, b) = (simd.splat(black_box(0.999)), simd.splat(black_box(0.001)));

@@ -78,7 +78,7 @@ impl Kernel for Peak {
     type Output = f64;
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) -> f64 {
+    fn run<S: Simd<Element = f32>>(self, simd: S) -> f64 {
         // As many as there are registers for.
         let chains = if S::TILE_ROWS[1] > 0 { 12 } else { 6 };
         let (a, c) = (simd.splat(black_box(0.999)), simd.splat(black_box(0.001)));

@@ -1,20 +1,33 @@
 use proptest::prelude::*;
 
+use half::f16;
+
 use super::*;
 use crate::activation::Activation;
-use crate::pointwise::tests::{random, tolerance};
+use crate::pointwise::tests::{random_of, tolerance};
 
-fn check_shape(window: Window, channels: usize, outputs: usize, activation: Activation, seed: u64) {
-    let x = random(seed, window.height * window.width * channels);
+fn check_both(window: Window, channels: usize, outputs: usize, activation: Activation, seed: u64) {
+    check_shape::<f32>(window, channels, outputs, activation, seed);
+    check_shape::<f16>(window, channels, outputs, activation, seed);
+}
+
+fn check_shape<E: Element>(
+    window: Window,
+    channels: usize,
+    outputs: usize,
+    activation: Activation,
+    seed: u64,
+) {
+    let (x, given) = random_of::<E>(seed, window.height * window.width * channels);
     let area = window.kernel_h * window.kernel_w;
-    let weights = random(seed + 1, outputs * channels * area);
-    let bias = random(seed + 2, outputs);
+    let (weights, _) = random_of::<E>(seed + 1, outputs * channels * area);
+    let (bias, given_bias) = random_of::<E>(seed + 2, outputs);
     let epilogue = Epilogue {
-        bias: Some(&bias),
+        bias: Some(&given_bias[..]),
         residual: None,
         activation,
     };
-    for isa in Isa::available() {
+    for isa in Isa::computing::<E>() {
         let w = PackedConv::new(
             isa,
             &weights,
@@ -23,14 +36,14 @@ fn check_shape(window: Window, channels: usize, outputs: usize, activation: Acti
             window.kernel_h,
             window.kernel_w,
         );
-        let mut out = vec![f32::NAN; window.out_height * window.out_width * outputs];
-        let mut scratch = vec![f32::NAN; w.scratch_len(&window)];
+        let mut out = vec![E::from_f32(f32::NAN); window.out_height * window.out_width * outputs];
+        let mut scratch = vec![E::from_f32(f32::NAN); w.scratch_len(&window)];
         // In two parts, as two threads would.
         let middle = window.out_height / 2;
         let (upper, lower) = out.split_at_mut(middle * window.out_width * outputs);
         for (rows, data) in [(0..middle, upper), (middle..window.out_height, lower)] {
             conv(
-                &x,
+                &given,
                 &window,
                 &w,
                 &epilogue,
@@ -47,9 +60,10 @@ fn check_shape(window: Window, channels: usize, outputs: usize, activation: Acti
             let (sum, terms) = definition(&x, &window, channels, &weights, pixel, output);
             let sum = sum + bias[output] as f64;
             let expected = activation.scalar(sum as f32);
+            let got = got.to_f32();
             let error = (got - expected).abs() as f64;
             assert!(
-                error <= tolerance(terms + bias[output].abs() as f64, expected),
+                error <= tolerance::<E>(terms + bias[output].abs() as f64, expected),
                 "{} {window:?} {channels} to {outputs}, value {i}: {got} and not {expected}",
                 isa.name()
             );
@@ -123,21 +137,21 @@ fn window(
 fn stems_and_fused_blocks_match_the_definition() {
     let swish = Activation::Swish;
     // PyTorch's padding and TensorFlow's, which is at the end alone here.
-    check_shape(
+    check_both(
         window([32, 32], [3, 3], [2, 2], [1, 1], [1, 1, 1, 1]),
         3,
         32,
         swish,
         1,
     );
-    check_shape(
+    check_both(
         window([32, 32], [3, 3], [2, 2], [1, 1], [0, 0, 1, 1]),
         3,
         24,
         swish,
         2,
     );
-    check_shape(
+    check_both(
         window([14, 14], [3, 3], [1, 1], [1, 1], [1, 1, 1, 1]),
         24,
         96,
@@ -145,7 +159,7 @@ fn stems_and_fused_blocks_match_the_definition() {
         3,
     );
     // Bands of a few rows.
-    check_shape(
+    check_both(
         window([40, 60], [3, 3], [1, 1], [1, 1], [1, 1, 1, 1]),
         48,
         16,
@@ -168,7 +182,7 @@ proptest! {
         seed in any::<u32>(),
     ) {
         let clamp = Activation::Clamp { low: -0.5, high: 1.0 };
-        check_shape(window(image, kernel, stride, dilation, pad), channels, outputs, clamp, seed as u64);
+        check_both(window(image, kernel, stride, dilation, pad), channels, outputs, clamp, seed as u64);
     }
 }
 

@@ -1,15 +1,15 @@
 //! Any kernel, stride and dilation: one output pixel after the other.
 
 use super::Job;
-use crate::{Kernel, Simd};
+use crate::{Element, Kernel, Simd};
 
-pub(super) struct General<'a>(pub(super) Job<'a>);
+pub(super) struct General<'a, E>(pub(super) Job<'a, E>);
 
-impl Kernel for General<'_> {
+impl<E: Element> Kernel<E> for General<'_, E> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
+    fn run<S: Simd<Element = E>>(self, simd: S) {
         let Job {
             x,
             window,
@@ -48,8 +48,7 @@ impl Kernel for General<'_> {
                         simd.store_first(to.as_mut_ptr(), count, value);
                         if let Some(sums) = &mut sums {
                             let total = &mut sums[c..c + count];
-                            let added = simd.add(simd.load_first(total.as_ptr(), count), value);
-                            simd.store_first(total.as_mut_ptr(), count, added);
+                            simd.add_to(total.as_mut_ptr(), count, value);
                         }
                     }
                 }

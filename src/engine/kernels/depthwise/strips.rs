@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Job;
-use crate::{Activation, Kernel, Simd, Window};
+use crate::{Activation, Element, Kernel, Simd, Window};
 
 /// Outputs of a strip: widths of networks for 224 x 224 pixels are multiples of it, and with a row of weights it leaves
 /// room for the inputs in 16 registers.
@@ -17,7 +17,7 @@ const FRAMED: u8 = 1;
 const CLIPPED: u8 = 2;
 
 /// Kernel `K` x `K` at stride `T`; at least as many channels as a vector has.
-pub(super) struct Strips<'a, const K: usize, const T: usize>(pub(super) Job<'a>);
+pub(super) struct Strips<'a, E, const K: usize, const T: usize>(pub(super) Job<'a, E>);
 
 /// Runs the block for each `$i` below `$n`, written out: arrays indexed by `$i` stay in registers.
 macro_rules! unroll {
@@ -32,13 +32,13 @@ macro_rules! unroll {
     };
 }
 
-impl<const K: usize, const T: usize> Kernel for Strips<'_, K, T> {
+impl<E: Element, const K: usize, const T: usize> Kernel<E> for Strips<'_, E, K, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(mut self, simd: S) {
+    fn run<S: Simd<Element = E>>(mut self, simd: S) {
         let Range { start: mut y, end } = self.0.rows.clone();
-        if K <= 5 && S::LANES != 8 {
+        if K <= 5 && !S::LOADS_MOVE && S::LANES != 8 {
             while y + 2 <= end {
                 self.rows::<S, 2>(simd, y);
                 y += 2;
@@ -63,13 +63,13 @@ struct View<S: Simd> {
     columns: u32,
 }
 
-impl<const K: usize, const T: usize> Strips<'_, K, T> {
+impl<E: Element, const K: usize, const T: usize> Strips<'_, E, K, T> {
     /// Input columns of a strip.
     const SPAN: usize = (STRIP - 1) * T + K;
 
     /// `R` rows of the output from `y` on.
     #[inline(always)]
-    fn rows<S: Simd, const R: usize>(&mut self, simd: S, y: usize) {
+    fn rows<S: Simd<Element = E>, const R: usize>(&mut self, simd: S, y: usize) {
         let Window {
             height,
             width,
@@ -112,10 +112,10 @@ impl<const K: usize, const T: usize> Strips<'_, K, T> {
     /// All channels of `R` strips below each other of `count` outputs from pixel `to` on. `EDGE`: which of the
     /// columns that `STRIP` outputs would see may be missing, and unless `INSIDE`, lines may be, too.
     #[inline(always)]
-    fn strips<S: Simd, const R: usize, const EDGE: u8>(
+    fn strips<S: Simd<Element = E>, const R: usize, const EDGE: u8>(
         &mut self,
         view: &View<S>,
-        x: *const f32,
+        x: *const E,
         to: usize,
         count: usize,
     ) {
@@ -160,10 +160,10 @@ impl<const K: usize, const T: usize> Strips<'_, K, T> {
                 if let Some(sums) = sums {
                     let total = sums.as_mut_ptr().add(c);
                     if c == channel {
-                        simd.store(total, simd.add(simd.load(total), sum));
+                        simd.add_to(total, S::LANES, sum);
                     } else {
                         let mut lanes = [0.0; super::PAD];
-                        simd.store(lanes.as_mut_ptr(), sum);
+                        simd.add_to(lanes.as_mut_ptr(), S::LANES, sum);
                         let done = channel - c;
                         for (lane, value) in lanes[..S::LANES].iter().enumerate().skip(done) {
                             *total.add(lane) += value;
@@ -181,10 +181,10 @@ impl<const K: usize, const T: usize> Strips<'_, K, T> {
     /// From `x` on there are a vector of channels of each of the view's lines and columns (all that `EDGE` does not let be missing); from
     /// `weights` on one of each tap.
     #[inline(always)]
-    unsafe fn sum_up<S: Simd, const R: usize, const EDGE: u8>(
+    unsafe fn sum_up<S: Simd<Element = E>, const R: usize, const EDGE: u8>(
         view: &View<S>,
-        x: *const f32,
-        weights: *const f32,
+        x: *const E,
+        weights: *const E,
         bias: S::V,
     ) -> [[S::V; STRIP]; R] {
         let mut sums = [[bias; STRIP]; R];
@@ -211,10 +211,10 @@ impl<const K: usize, const T: usize> Strips<'_, K, T> {
     /// # Safety
     /// As for [`Self::sum_up`], and it is one of the view's.
     #[inline(always)]
-    unsafe fn line<S: Simd, const R: usize, const EDGE: u8>(
+    unsafe fn line<S: Simd<Element = E>, const R: usize, const EDGE: u8>(
         view: &View<S>,
-        x: *const f32,
-        weights: *const f32,
+        x: *const E,
+        weights: *const E,
         line: usize,
         sums: &mut [[S::V; STRIP]; R],
     ) {
@@ -260,9 +260,9 @@ impl<const K: usize, const T: usize> Strips<'_, K, T> {
     /// # Safety
     /// `x` is valid for reading a vector.
     #[inline(always)]
-    unsafe fn column<S: Simd>(
+    unsafe fn column<S: Simd<Element = E>>(
         view: &View<S>,
-        x: &mut *const f32,
+        x: &mut *const E,
         column: usize,
         taps: &[S::V; K],
         sums: &mut [S::V; STRIP],
@@ -287,7 +287,7 @@ impl<const K: usize, const T: usize> Strips<'_, K, T> {
 }
 
 #[inline(always)]
-fn move_on(x: &mut *const f32, step: usize) {
+fn move_on<E>(x: &mut *const E, step: usize) {
     *x = x.wrapping_add(step);
 }
 
@@ -308,7 +308,7 @@ unsafe fn finish<S: Simd>(
     simd: S,
     mut strip: [S::V; STRIP],
     activation: Activation,
-    to: *mut f32,
+    to: *mut S::Element,
     stride: usize,
     count: usize,
     wanted: bool,

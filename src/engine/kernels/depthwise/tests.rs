@@ -1,5 +1,12 @@
 use super::*;
+use half::f16;
 use proptest::prelude::*;
+
+/// [`values`] that a type has.
+fn values_of<E: Element>(len: usize, seed: u32) -> (Vec<f32>, Vec<E>) {
+    let values: Vec<E> = values(len, seed).into_iter().map(E::from_f32).collect();
+    (values.iter().map(|value| value.to_f32()).collect(), values)
+}
 
 /// Values that look random, from -1 to 1.
 fn values(len: usize, seed: u32) -> Vec<f32> {
@@ -48,10 +55,24 @@ fn reference(
         .collect()
 }
 
-/// Rounding of up to 121 taps of at most 1 each, and the activation's own error.
-const TOLERANCE: f64 = 2e-5;
+/// Rounding of sums of taps of at most 1 each, and the activation's own error.
+fn tolerance<E: Element>(taps: usize) -> f64 {
+    f64::from(E::EPSILON) * (16 + taps) as f64
+}
 
-fn compare(
+fn compare_both(
+    window: &Window,
+    channels: usize,
+    rows: Range<usize>,
+    extra: (usize, usize),
+    activation: Activation,
+    with_bias: bool,
+) {
+    compare::<f32>(window, channels, rows.clone(), extra, activation, with_bias);
+    compare::<f16>(window, channels, rows, extra, activation, with_bias);
+}
+
+fn compare<E: Element>(
     window: &Window,
     channels: usize,
     rows: Range<usize>,
@@ -60,15 +81,22 @@ fn compare(
     with_bias: bool,
 ) {
     let stride = channels + extra.0;
-    let x = values(window.height * window.width * stride, 1);
+    let (x, given) = values_of::<E>(window.height * window.width * stride, 1);
     let x = Rows { data: &x, stride };
-    let weights = values(channels * window.kernel_h * window.kernel_w, 2);
+    let given = Rows {
+        data: &given[..],
+        stride,
+    };
+    let taps = window.kernel_h * window.kernel_w;
+    let tolerance = tolerance::<E>(taps);
+    let (weights, _) = values_of::<E>(channels * taps, 2);
     let bias = if with_bias {
-        values(channels, 3)
+        values_of::<E>(channels, 3).0
     } else {
         vec![0.0; channels]
     };
-    for isa in Isa::available() {
+    let untouched = E::from_f32(77.0);
+    for isa in Isa::computing::<E>() {
         let bias_given = with_bias.then_some(&bias[..]);
         let w = PackedDepthwise::new(
             isa,
@@ -78,21 +106,28 @@ fn compare(
             window.kernel_h,
             window.kernel_w,
         );
-        const UNTOUCHED: f32 = 77.0;
         let out_stride = channels + extra.1;
-        let mut out = vec![UNTOUCHED; window.out_height * window.out_width * out_stride];
+        let mut out = vec![untouched; window.out_height * window.out_width * out_stride];
         let mut sums = vec![0.5; channels];
         let to = RowsMut {
             data: &mut out,
             stride: out_stride,
         };
-        depthwise(x, window, &w, activation, rows.clone(), to, Some(&mut sums));
-        let mut without = vec![UNTOUCHED; out.len()];
+        depthwise(
+            given,
+            window,
+            &w,
+            activation,
+            rows.clone(),
+            to,
+            Some(&mut sums),
+        );
+        let mut without = vec![untouched; out.len()];
         let to = RowsMut {
             data: &mut without,
             stride: out_stride,
         };
-        depthwise(x, window, &w, activation, rows.clone(), to, None);
+        depthwise(given, window, &w, activation, rows.clone(), to, None);
         assert_eq!(out, without, "{}: with sums and without", isa.name());
         for (at, pixel) in out.chunks(out_stride).enumerate() {
             let there = if rows.contains(&(at / window.out_width)) {
@@ -101,7 +136,7 @@ fn compare(
                 0
             };
             assert!(
-                pixel[there..].iter().all(|v| *v == UNTOUCHED),
+                pixel[there..].iter().all(|v| *v == untouched),
                 "{}: more is written",
                 isa.name()
             );
@@ -112,9 +147,10 @@ fn compare(
                 let expected = reference(x, window, &weights, &bias, channels, y, c);
                 for (column, expected) in expected.into_iter().enumerate() {
                     let expected = f64::from(activation.scalar(expected as f32));
-                    let got = f64::from(out[(y * window.out_width + column) * out_stride + c]);
+                    let got = out[(y * window.out_width + column) * out_stride + c];
+                    let got = f64::from(got.to_f32());
                     assert!(
-                        (got - expected).abs() <= TOLERANCE,
+                        (got - expected).abs() <= tolerance,
                         "{} y {y} x {column} channel {c}: {got}, not {expected}",
                         isa.name()
                     );
@@ -123,7 +159,7 @@ fn compare(
             }
             let outputs = (rows.len() * window.out_width) as f64;
             assert!(
-                (f64::from(sums[c]) - total).abs() <= TOLERANCE * (1.0 + outputs),
+                (f64::from(sums[c]) - total).abs() <= tolerance * (1.0 + outputs),
                 "{} sum {c}",
                 isa.name()
             );
@@ -183,7 +219,7 @@ proptest! {
         };
         let end = ((to * out_height as f64) as usize).min(out_height);
         let rows = (from * (end + 1) as f64) as usize..end;
-        compare(&window, channels, rows, extra, activation, with_bias);
+        compare_both(&window, channels, rows, extra, activation, with_bias);
     }
 
     #[test]
@@ -200,7 +236,7 @@ proptest! {
             stride_w: stride.1, dilation_h: dilation.0, dilation_w: dilation.1, pad_top, pad_left, out_height,
             out_width,
         };
-        compare(&window, channels, 0..out_height, extra, activation, true);
+        compare_both(&window, channels, 0..out_height, extra, activation, true);
     }
 }
 
@@ -223,7 +259,7 @@ fn three_by_three() -> Window {
 
 /// On 4 x 4 pixels of 8 channels, with slices of the given lengths.
 fn with_lengths(x: usize, out: usize, sums: usize, rows: Range<usize>) {
-    let w = PackedDepthwise::new(Isa::available()[0], &values(72, 1), None, 8, 3, 3);
+    let w = PackedDepthwise::<f32>::new(Isa::available()[0], &values(72, 1), None, 8, 3, 3);
     let (x, mut out, mut sums) = (vec![0.0; x], vec![0.0; out], vec![0.0; sums]);
     let out = RowsMut {
         data: &mut out,

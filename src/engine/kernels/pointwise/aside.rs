@@ -1,18 +1,19 @@
 //! A tile whose last columns are padding, for processors that do not store a part of a vector.
 
 use super::operands::Right;
+use crate::element::Element;
 use crate::simd::Simd;
 
 /// The most lanes that a vector has.
 const LANES: usize = 16;
 
 /// Whole vectors in place of the result's rows.
-pub struct Aside<const M: usize, const N: usize>([[[f32; LANES]; N]; M]);
+pub struct Aside<E, const M: usize, const N: usize>([[[E; LANES]; N]; M]);
 
-impl<const M: usize, const N: usize> Aside<M, N> {
+impl<E: Element, const M: usize, const N: usize> Aside<E, M, N> {
     #[inline(always)]
     pub fn new() -> Self {
-        Aside([[[0.0; LANES]; N]; M])
+        Aside([[[E::default(); LANES]; N]; M])
     }
 
     /// What to compute in place of `right`, with its residual.
@@ -20,7 +21,7 @@ impl<const M: usize, const N: usize> Aside<M, N> {
     /// # Safety
     /// `right` is valid for reading `M` rows.
     #[inline(never)]
-    pub unsafe fn begin<S: Simd>(&mut self, right: Right) -> Right {
+    pub unsafe fn begin<S: Simd<Element = E>>(&mut self, right: Right<E>) -> Right<E> {
         let rows = self.0.as_flattened_mut().as_flattened_mut();
         if !right.residual.is_null() {
             for (row, to) in rows.chunks_exact_mut(N * LANES).enumerate() {
@@ -52,7 +53,7 @@ impl<const M: usize, const N: usize> Aside<M, N> {
     /// # Safety
     /// `right` is valid for writing `M` rows.
     #[inline(never)]
-    pub unsafe fn end(&self, right: Right) {
+    pub unsafe fn end(&self, right: Right<E>) {
         let rows = self.0.as_flattened().as_flattened();
         for (row, from) in rows.chunks_exact(N * LANES).enumerate() {
             // SAFETY: by this function's contract.

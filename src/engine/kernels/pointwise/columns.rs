@@ -2,6 +2,7 @@
 
 use super::{Epilogue, PackedMatrix, Pointwise, check, check_input};
 use crate::crew::{Crew, Shared};
+use crate::element::Element;
 use crate::rows::{Rows, RowsMut};
 
 /// As [`pointwise`](super::pointwise), but each of the threads computes some of the output channels, for all pixels: so it
@@ -9,14 +10,14 @@ use crate::rows::{Rows, RowsMut};
 ///
 /// # Panics
 /// As [`pointwise`](super::pointwise); with a gate each part needs scratch.
-pub fn pointwise_by_columns(
-    x: Rows,
+pub fn pointwise_by_columns<E: Element>(
+    x: Rows<E>,
     rows: usize,
-    w: &PackedMatrix,
-    gate: Option<&[f32]>,
-    epilogue: &Epilogue,
-    out: RowsMut,
-    crew: Crew,
+    w: &PackedMatrix<E>,
+    gate: Option<&[E]>,
+    epilogue: &Epilogue<E>,
+    out: RowsMut<E>,
+    crew: Crew<E>,
 ) {
     check(rows, w.n, epilogue, &out);
     check_input(x, rows, w, gate, crew.scratch_len());
@@ -29,16 +30,19 @@ pub fn pointwise_by_columns(
     // No two parts have a panel in common, nor panels a column.
     let (data, out_stride) = (Shared(out.data.as_mut_ptr()), out.stride);
     crew.run(&|part, scratch| {
-        w.isa.run(Pointwise {
-            x,
-            rows,
-            w,
-            panels: &w.panels[first(part)..first(part + 1)],
-            gate,
-            epilogue,
-            out: data.at(0),
-            out_stride,
-            scratch,
-        });
+        E::run(
+            w.isa,
+            Pointwise {
+                x,
+                rows,
+                w,
+                panels: &w.panels[first(part)..first(part + 1)],
+                gate,
+                epilogue,
+                out: data.at(0),
+                out_stride,
+                scratch,
+            },
+        );
     });
 }

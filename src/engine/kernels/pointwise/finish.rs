@@ -3,6 +3,7 @@
 use super::operands::Right;
 use super::tile::opaque;
 use crate::activation::Activation;
+use crate::element::Element;
 use crate::simd::{Kernel, Simd};
 
 /// What is done to the sums: bounds while they are in registers, and hard swish where it fits there; any other function
@@ -42,7 +43,7 @@ impl Finish {
 /// # Safety
 /// `right.bias` is null or valid for reading `right.columns` values.
 #[inline(always)]
-pub unsafe fn load_bias<S: Simd, const N: usize>(simd: S, right: Right) -> [S::V; N] {
+pub unsafe fn load_bias<S: Simd, const N: usize>(simd: S, right: Right<S::Element>) -> [S::V; N] {
     let mut sums = [simd.splat(0.0); N];
     if !right.bias.is_null() {
         for (i, sum) in sums.iter_mut().enumerate() {
@@ -72,7 +73,7 @@ fn columns_of<S: Simd>(columns: usize, i: usize) -> usize {
 pub unsafe fn store<S: Simd, const M: usize, const N: usize>(
     simd: S,
     mut sums: [[S::V; N]; M],
-    right: Right,
+    right: Right<S::Element>,
     finish: Finish,
 ) {
     let whole = !S::MASKED || right.columns == N * S::LANES;
@@ -131,7 +132,7 @@ pub unsafe fn store<S: Simd, const M: usize, const N: usize>(
 
 /// The address of each row is computed from that of the row before, where there are few registers for addresses.
 #[inline(always)]
-fn next_row(row: *const f32, stride: usize) -> *const f32 {
+fn next_row<E>(row: *const E, stride: usize) -> *const E {
     let next = row.wrapping_add(stride);
     if cfg!(target_arch = "aarch64") {
         opaque(next)
@@ -141,17 +142,17 @@ fn next_row(row: *const f32, stride: usize) -> *const f32 {
 }
 
 /// Applies a function to `rows` rows of at most `N` vectors, for reading and writing which `right` is valid.
-pub struct Activate<const N: usize> {
+pub struct Activate<E, const N: usize> {
     pub rows: usize,
-    pub right: Right,
+    pub right: Right<E>,
     pub function: Activation,
 }
 
-impl<const N: usize> Kernel for Activate<N> {
+impl<E: Element, const N: usize> Kernel<E> for Activate<E, N> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
+    fn run<S: Simd<Element = E>>(self, simd: S) {
         match self.function {
             // Constants, so that the loops hold nothing else.
             Activation::Swish => self.apply(simd, Activation::Swish),
@@ -161,9 +162,9 @@ impl<const N: usize> Kernel for Activate<N> {
     }
 }
 
-impl<const N: usize> Activate<N> {
+impl<E: Element, const N: usize> Activate<E, N> {
     #[inline(always)]
-    fn apply<S: Simd>(&self, simd: S, function: Activation) {
+    fn apply<S: Simd<Element = E>>(&self, simd: S, function: Activation) {
         let right = self.right;
         for row in 0..self.rows {
             // SAFETY: by the fields' contract.

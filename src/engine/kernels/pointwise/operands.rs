@@ -3,8 +3,8 @@
 /// Rows of the left factor. A row is `segments` runs of `segment_len` values, `segment_stride` apart: one run for a
 /// pointwise convolution, one for each row of the kernel for a dense one.
 #[derive(Clone, Copy)]
-pub struct Left {
-    pub data: *const f32,
+pub struct Left<E> {
+    pub data: *const E,
     pub stride: usize,
     pub segments: usize,
     pub segment_len: usize,
@@ -13,26 +13,26 @@ pub struct Left {
 
 /// Weights of some adjacent columns, and those that are multiplied next: they are fetched into the cache meanwhile.
 #[derive(Clone, Copy)]
-pub struct Panels {
-    pub data: *const f32,
+pub struct Panels<E> {
+    pub data: *const E,
     /// Never read.
-    pub next: *const f32,
+    pub next: *const E,
 }
 
 /// Rows of the result in some adjacent columns, and what is added to them.
 #[derive(Clone, Copy)]
-pub struct Right {
-    pub data: *mut f32,
+pub struct Right<E> {
+    pub data: *mut E,
     pub stride: usize,
     pub columns: usize,
     /// Null, or one value for each column.
-    pub bias: *const f32,
+    pub bias: *const E,
     /// Null, or of the result's shape.
-    pub residual: *const f32,
+    pub residual: *const E,
     pub residual_stride: usize,
 }
 
-impl Left {
+impl<E> Left<E> {
     /// # Safety
     /// There are at least `row` rows.
     #[inline(always)]
@@ -45,7 +45,7 @@ impl Left {
     }
 }
 
-impl Right {
+impl<E> Right<E> {
     /// # Safety
     /// There are at least `row` rows.
     #[inline(always)]

@@ -1,5 +1,6 @@
 use std::sync::LazyLock;
 
+use half::f16;
 use proptest::prelude::*;
 
 use super::*;
@@ -18,10 +19,17 @@ pub fn random(seed: u64, len: usize) -> Vec<f32> {
     .collect()
 }
 
+/// [`random`] values that a type has.
+pub fn random_of<E: Element>(seed: u64, len: usize) -> (Vec<f32>, Vec<E>) {
+    let values: Vec<E> = random(seed, len).into_iter().map(E::from_f32).collect();
+    (values.iter().map(|value| value.to_f32()).collect(), values)
+}
+
 /// What rounding may add up to: some units in the last place of the sum of the terms' absolute values, times the steepest
-/// slope of an activation (HardSwish: 1.5), and the activation's own error.
-pub fn tolerance(terms: f64, expected: f32) -> f64 {
-    8.0 * f32::EPSILON as f64 * terms + 1e-6 * expected.abs().max(0.1) as f64
+/// slope of an activation (HardSwish: 1.5), and the activation's own error. Rounding every sum of `k` terms by half a unit
+/// would reach it from `k` = 16 on if all errors had one sign.
+pub fn tolerance<E: Element>(terms: f64, expected: f32) -> f64 {
+    8.0 * f64::from(E::EPSILON) * (terms + 1.05 * f64::from(expected.abs().max(0.1)))
 }
 
 #[derive(Debug, Clone)]
@@ -46,7 +54,12 @@ fn team() -> &'static Team {
     &TEAM
 }
 
-fn check_case(case: &Case) {
+fn check_both(case: &Case) {
+    check_case::<f32>(case);
+    check_case::<f16>(case);
+}
+
+fn check_case<E: Element>(case: &Case) {
     let Case {
         rows, k, n, gaps, ..
     } = *case;
@@ -59,49 +72,50 @@ fn check_case(case: &Case) {
             (rows - 1) * stride + width
         }
     };
-    let x = random(case.seed, len(strides[0], k));
-    let weights = random(case.seed + 1, n * k);
-    let bias = random(case.seed + 2, n);
-    let gate = random(case.seed + 3, k);
-    let residual = random(case.seed + 4, len(strides[1], n));
+    let (x, given_x) = random_of::<E>(case.seed, len(strides[0], k));
+    let (weights, _) = random_of::<E>(case.seed + 1, n * k);
+    let (bias, given_bias) = random_of::<E>(case.seed + 2, n);
+    let (gate, given_gate) = random_of::<E>(case.seed + 3, k);
+    let (residual, given_residual) = random_of::<E>(case.seed + 4, len(strides[1], n));
     let epilogue = Epilogue {
-        bias: case.bias.then_some(&bias),
+        bias: case.bias.then_some(&given_bias[..]),
         residual: case.residual.then_some(Rows {
-            data: &residual,
+            data: &given_residual[..],
             stride: strides[1],
         }),
         activation: case.activation,
     };
     let team = team();
-    for isa in Isa::available() {
+    for isa in Isa::computing::<E>() {
         let w = PackedMatrix::new(isa, &weights, n, k);
-        const UNTOUCHED: f32 = 1234.5;
+        const UNTOUCHED: f32 = 1234.0;
         let input = Rows {
-            data: &x,
+            data: &given_x[..],
             stride: strides[0],
         };
-        let gate = case.gate.then_some(&gate[..]);
-        let run = |compute: &mut dyn FnMut(RowsMut)| {
-            let mut out = vec![UNTOUCHED; len(strides[2], n)];
+        let factors = case.gate.then_some(&given_gate[..]);
+        let run = |compute: &mut dyn FnMut(RowsMut<E>)| {
+            let mut out = vec![E::from_f32(UNTOUCHED); len(strides[2], n)];
             compute(RowsMut {
                 data: &mut out,
                 stride: strides[2],
             });
             out
         };
-        let mut scratch = vec![f32::NAN; w.scratch_len(rows)];
-        let out = run(&mut |out| pointwise(input, rows, &w, gate, &epilogue, out, &mut scratch));
-        let mut scratch = vec![f32::NAN; case.parts * w.scratch_len(rows)];
+        let mut scratch = vec![E::from_f32(f32::NAN); w.scratch_len(rows)];
+        let out = run(&mut |out| pointwise(input, rows, &w, factors, &epilogue, out, &mut scratch));
+        let mut scratch = vec![E::from_f32(f32::NAN); case.parts * w.scratch_len(rows)];
         let shared = run(&mut |out| {
             let crew = Crew::new(team, case.parts, &mut scratch);
-            pointwise_by_columns(input, rows, &w, gate, &epilogue, out, crew);
+            pointwise_by_columns(input, rows, &w, factors, &epilogue, out, crew);
         });
         assert_eq!(out, shared, "{} {case:?}: shared by columns", isa.name());
         for (i, got) in out.iter().enumerate() {
             let (row, column) = (i / strides[2], i % strides[2]);
+            let got = got.to_f32();
             if column >= n {
                 assert_eq!(
-                    *got,
+                    got,
                     UNTOUCHED,
                     "{} wrote between pixels: {case:?}",
                     isa.name()
@@ -116,11 +130,11 @@ fn check_case(case: &Case) {
                 terms[1] = residual[row * strides[1] + column] as f64;
             }
             terms.extend((0..k).map(|i| {
-                let gate = gate.map_or(1.0, |gate| gate[i]);
+                let gate = if case.gate { gate[i] } else { 1.0 };
                 x[row * strides[0] + i] as f64 * gate as f64 * weights[column * k + i] as f64
             }));
             let expected = case.activation.scalar(terms.iter().sum::<f64>() as f32);
-            let tolerance = tolerance(terms.iter().map(|term| term.abs()).sum(), expected);
+            let tolerance = tolerance::<E>(terms.iter().map(|term| term.abs()).sum(), expected);
             let error = (got - expected).abs() as f64;
             assert!(
                 error <= tolerance,
@@ -165,7 +179,7 @@ proptest! {
         parts in 1..5usize,
         seed in any::<u32>(),
     ) {
-        check_case(&Case { rows, k, n, gaps, gate, bias, residual, activation, parts, seed: seed as u64 });
+        check_both(&Case { rows, k, n, gaps, gate, bias, residual, activation, parts, seed: seed as u64 });
     }
 }
 
@@ -189,7 +203,7 @@ fn every_height_and_width_of_tile_matches_the_definition() {
                 parts: 2,
                 seed: 7,
             };
-            check_case(&case);
+            check_both(&case);
         }
     }
 }
@@ -210,12 +224,12 @@ fn several_blocks_of_rows_match_the_definition() {
         parts: 3,
         seed: 8,
     };
-    check_case(&case);
+    check_both(&case);
 }
 
 #[test]
 fn short_slices_are_refused() {
-    let w = PackedMatrix::new(Isa::available()[0], &[0.0; 6], 2, 3);
+    let w = PackedMatrix::<f32>::new(Isa::available()[0], &[0.0; 6], 2, 3);
     let bias = [0.0; 2];
     let run = |x: usize,
                out: usize,

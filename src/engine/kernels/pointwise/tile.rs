@@ -3,6 +3,7 @@
 use super::aside::Aside;
 use super::finish::{Activate, Finish, load_bias, store};
 use super::operands::{Left, Panels, Right};
+use crate::element::Element;
 use crate::simd::{Kernel, Simd};
 
 /// Computes `rows` rows of one panel's columns. The panel is `width` columns wide.
@@ -14,10 +15,10 @@ use crate::simd::{Kernel, Simd};
 pub unsafe fn product<S: Simd>(
     simd: S,
     rows: usize,
-    left: Left,
-    panels: Panels,
+    left: Left<S::Element>,
+    panels: Panels<S::Element>,
     width: usize,
-    right: Right,
+    right: Right<S::Element>,
     finish: Finish,
 ) {
     // SAFETY: by this function's contract.
@@ -69,9 +70,9 @@ pub fn next_width<S: Simd>(left: usize) -> usize {
 unsafe fn strip<S: Simd, const N: usize>(
     simd: S,
     rows: usize,
-    left: Left,
-    panels: Panels,
-    right: Right,
+    left: Left<S::Element>,
+    panels: Panels<S::Element>,
+    right: Right<S::Element>,
     finish: Finish,
 ) {
     let most = S::TILE_ROWS[N - 1];
@@ -97,7 +98,7 @@ unsafe fn strip<S: Simd, const N: usize>(
         macro_rules! heights {
             ($($m:literal)*) => {
                 match height {
-                    $($m if const { $m <= S::TILE_ROWS[N - 1] } => simd.call(Tiles::<$m, N> { tiles, left, panel, ahead, fetch, right, finish }),)*
+                    $($m if const { $m <= S::TILE_ROWS[N - 1] } => simd.call(Tiles::<_, $m, N> { tiles, left, panel, ahead, fetch, right, finish }),)*
                     _ => unreachable!(),
                 }
             };
@@ -109,29 +110,29 @@ unsafe fn strip<S: Simd, const N: usize>(
 }
 
 /// Tiles of `M` rows and `N` vectors, one below the other. The fields are as in [`strip`].
-struct Tiles<const M: usize, const N: usize> {
+struct Tiles<E, const M: usize, const N: usize> {
     tiles: usize,
-    left: Left,
-    panel: *const f32,
+    left: Left<E>,
+    panel: *const E,
     /// What the first tile fetches into the cache, and how many values of it in each step.
-    ahead: *const f32,
+    ahead: *const E,
     fetch: usize,
-    right: Right,
+    right: Right<E>,
     finish: Finish,
 }
 
 /// Tiles to which a function is applied at once: few enough that they stay in the level 1 cache.
 const TOGETHER: usize = 4;
 
-impl<const M: usize, const N: usize> Kernel for Tiles<M, N> {
+impl<E: Element, const M: usize, const N: usize> Kernel<E> for Tiles<E, M, N> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
+    fn run<S: Simd<Element = E>>(self, simd: S) {
         // SAFETY: made by `strip` alone, whose contract this is.
         let bias = unsafe { load_bias::<S, N>(simd, self.right) };
         let direct = S::MASKED || self.right.columns == N * S::LANES;
-        let mut aside = (!direct).then(Aside::<M, N>::new);
+        let mut aside = (!direct).then(Aside::<E, M, N>::new);
         let later = self.finish.later::<S>();
         for tile in 0..self.tiles {
             // SAFETY: as above.
@@ -165,7 +166,7 @@ impl<const M: usize, const N: usize> Kernel for Tiles<M, N> {
                     && (tile % TOGETHER == TOGETHER - 1 || tile == self.tiles - 1)
                 {
                     let first = tile - tile % TOGETHER;
-                    simd.call(Activate::<N> {
+                    simd.call(Activate::<E, N> {
                         rows: (tile + 1 - first) * M,
                         right: self.right.below(first * M),
                         function,
@@ -184,10 +185,10 @@ impl<const M: usize, const N: usize> Kernel for Tiles<M, N> {
 unsafe fn several<S: Simd, const M: usize, const N: usize>(
     simd: S,
     bias: [S::V; N],
-    left: Left,
-    mut panel: *const f32,
-    (mut ahead, fetch): (*const f32, usize),
-    right: Right,
+    left: Left<S::Element>,
+    mut panel: *const S::Element,
+    (mut ahead, fetch): (*const S::Element, usize),
+    right: Right<S::Element>,
     finish: Finish,
 ) {
     // SAFETY: by this function's contract.
@@ -211,19 +212,22 @@ unsafe fn several<S: Simd, const M: usize, const N: usize>(
                 }
                 if !simd.eight_steps(&mut sums, &mut rows, &mut panel, segment_len / 8) {
                     for _ in 0..segment_len / 8 {
-                        four_steps::<S, M, N>(simd, &mut sums, &mut rows, panel);
-                        four_steps::<S, M, N>(simd, &mut sums, &mut rows, panel.add(4 * width));
+                        lane_steps::<S, M, N>(simd, &mut sums, &mut rows, panel);
+                        if S::PRODUCT_LANES == 4 {
+                            let panel = panel.add(4 * width);
+                            lane_steps::<S, M, N>(simd, &mut sums, &mut rows, panel);
+                        }
                         panel = panel.add(8 * width);
                     }
                 }
-                if segment_len % 8 >= 4 {
-                    four_steps::<S, M, N>(simd, &mut sums, &mut rows, panel);
+                if S::PRODUCT_LANES == 4 && segment_len % 8 >= 4 {
+                    lane_steps::<S, M, N>(simd, &mut sums, &mut rows, panel);
                     panel = panel.add(4 * width);
                 }
-                for _ in 0..segment_len % 4 {
+                for _ in 0..segment_len % S::PRODUCT_LANES {
                     let mut values = [simd.splat(0.0); M];
                     for (at, value) in rows.iter_mut().zip(&mut values) {
-                        *value = simd.splat(**at);
+                        *value = simd.broadcast(**at);
                         *at = at.add(1);
                     }
                     let weights = load_columns::<S, N>(simd, panel);
@@ -234,7 +238,7 @@ unsafe fn several<S: Simd, const M: usize, const N: usize>(
                 for k in 0..segment_len {
                     let weights = load_columns::<S, N>(simd, panel);
                     for (row, sums) in sums.iter_mut().enumerate() {
-                        let value = simd.splat(*x.add(row * left.stride + k));
+                        let value = simd.broadcast(*x.add(row * left.stride + k));
                         for (sum, weight) in sums.iter_mut().zip(weights) {
                             *sum = simd.mul_add(weight, value, *sum);
                         }
@@ -254,46 +258,48 @@ unsafe fn several<S: Simd, const M: usize, const N: usize>(
     }
 }
 
-/// Adds four products to each sum.
+/// Adds as many products to each sum as there are lanes to take them of.
 ///
 /// # Safety
-/// Each of `rows` is valid for reading four values, and `panel` for reading `4 * N` vectors.
+/// Each of `rows` is valid for reading a vector of `PRODUCT_LANES` values, and `panel` for reading `PRODUCT_LANES * N`
+/// vectors.
 #[inline(always)]
-unsafe fn four_steps<S: Simd, const M: usize, const N: usize>(
+unsafe fn lane_steps<S: Simd, const M: usize, const N: usize>(
     simd: S,
     sums: &mut [[S::V; N]; M],
-    rows: &mut [*const f32; M],
-    panel: *const f32,
+    rows: &mut [*const S::Element; M],
+    panel: *const S::Element,
 ) {
+    debug_assert_eq!(S::PRODUCT_LANES, S::LANES);
     let mut values = [simd.splat(0.0); M];
     // SAFETY: by this function's contract.
     unsafe {
         for (at, value) in rows.iter_mut().zip(&mut values) {
             *value = simd.load(*at);
-            *at = opaque(at.add(4));
+            *at = opaque(at.add(S::PRODUCT_LANES));
         }
         macro_rules! pairs {
             ($($first:literal)*) => {
-                $(if $first < 4 * N {
+                $(if $first < S::PRODUCT_LANES * N {
                     two_columns::<S, M, N, $first>(simd, sums, &values, panel);
                 })*
             };
         }
-        pairs!(0 2 4 6 8 10 12 14);
+        pairs!(0 2 4 6 8 10 12 14 16 18 20 22 24 26 28 30);
     }
 }
 
-/// Adds a product to the sums of two columns. Of the vectors of weights for four steps, loads those from `FIRST` on: there
+/// Adds a product to the sums of two columns. Of the vectors of weights for all lanes, loads those from `FIRST` on: there
 /// are registers for no more.
 ///
 /// # Safety
-/// `panel` is valid for reading `4 * N` vectors.
+/// `panel` is valid for reading `PRODUCT_LANES * N` vectors.
 #[inline(always)]
 unsafe fn two_columns<S: Simd, const M: usize, const N: usize, const FIRST: usize>(
     simd: S,
     sums: &mut [[S::V; N]; M],
     values: &[S::V; M],
-    panel: *const f32,
+    panel: *const S::Element,
 ) {
     // SAFETY: by this function's contract.
     let weights = unsafe { load_columns::<S, 2>(simd, panel.add(FIRST * S::LANES)) };
@@ -304,7 +310,11 @@ unsafe fn two_columns<S: Simd, const M: usize, const N: usize, const FIRST: usiz
                 0 => simd.mul_add_lane::<0>(weight, *value, *sum),
                 1 => simd.mul_add_lane::<1>(weight, *value, *sum),
                 2 => simd.mul_add_lane::<2>(weight, *value, *sum),
-                _ => simd.mul_add_lane::<3>(weight, *value, *sum),
+                3 => simd.mul_add_lane::<3>(weight, *value, *sum),
+                4 => simd.mul_add_lane::<4>(weight, *value, *sum),
+                5 => simd.mul_add_lane::<5>(weight, *value, *sum),
+                6 => simd.mul_add_lane::<6>(weight, *value, *sum),
+                _ => simd.mul_add_lane::<7>(weight, *value, *sum),
             };
         }
     }
@@ -332,9 +342,9 @@ const AHEAD: usize = 1024;
 unsafe fn single<S: Simd, const N: usize>(
     simd: S,
     bias: [S::V; N],
-    left: Left,
-    mut panel: *const f32,
-    right: Right,
+    left: Left<S::Element>,
+    mut panel: *const S::Element,
+    right: Right<S::Element>,
     finish: Finish,
 ) {
     // SAFETY: by this function's contract.
@@ -344,30 +354,21 @@ unsafe fn single<S: Simd, const N: usize>(
         for segment in 0..left.segments {
             let x = left.data.add(segment * left.segment_stride);
             let step = N * S::LANES;
-            for k in 0..left.segment_len / 4 {
-                let x = x.add(4 * k);
+            let lanes = S::PRODUCT_LANES;
+            for k in 0..left.segment_len / lanes {
+                let x = x.add(lanes * k);
                 if S::LANE_PRODUCTS {
                     let value = [simd.load(x)];
-                    let [first, second, third, fourth] = sums.each_mut().map(std::array::from_mut);
-                    add_lane::<S, 1, N, 0>(simd, first, &value, load_columns::<S, N>(simd, panel));
-                    add_lane::<S, 1, N, 1>(
-                        simd,
-                        second,
-                        &value,
-                        load_columns::<S, N>(simd, panel.add(step)),
-                    );
-                    add_lane::<S, 1, N, 2>(
-                        simd,
-                        third,
-                        &value,
-                        load_columns::<S, N>(simd, panel.add(2 * step)),
-                    );
-                    add_lane::<S, 1, N, 3>(
-                        simd,
-                        fourth,
-                        &value,
-                        load_columns::<S, N>(simd, panel.add(3 * step)),
-                    );
+                    macro_rules! lanes {
+                        ($($lane:literal)*) => {
+                            $(if $lane < lanes {
+                                let sums = std::array::from_mut(&mut sums[$lane % 4]);
+                                let weights = load_columns::<S, N>(simd, panel.add($lane * step));
+                                add_lane::<S, 1, N, $lane>(simd, sums, &value, weights);
+                            })*
+                        };
+                    }
+                    lanes!(0 1 2 3 4 5 6 7);
                 } else {
                     for (i, sums) in sums.iter_mut().enumerate() {
                         add_one::<S, N>(simd, sums, x.add(i), panel.add(i * step));
@@ -376,9 +377,9 @@ unsafe fn single<S: Simd, const N: usize>(
                         }
                     }
                 }
-                panel = panel.add(4 * step);
+                panel = panel.add(lanes * step);
             }
-            for k in left.segment_len / 4 * 4..left.segment_len {
+            for k in left.segment_len / lanes * lanes..left.segment_len {
                 add_one::<S, N>(simd, &mut sums[0], x.add(k), panel);
                 panel = panel.add(step);
             }
@@ -396,7 +397,7 @@ unsafe fn single<S: Simd, const N: usize>(
 /// The same pointer, about which the compiler knows nothing. Otherwise it computes the address of each row from that of the
 /// row before, in every step of the loop.
 #[inline(always)]
-pub(super) fn opaque(pointer: *const f32) -> *const f32 {
+pub(super) fn opaque<E>(pointer: *const E) -> *const E {
     #[cfg(all(any(target_arch = "aarch64", target_arch = "x86_64"), not(miri)))]
     #[allow(
         clippy::pointers_in_nomem_asm_block,
@@ -419,11 +420,11 @@ pub(super) fn opaque(pointer: *const f32) -> *const f32 {
 unsafe fn add_one<S: Simd, const N: usize>(
     simd: S,
     sums: &mut [S::V; N],
-    x: *const f32,
-    panel: *const f32,
+    x: *const S::Element,
+    panel: *const S::Element,
 ) {
     // SAFETY: by this function's contract.
-    let (value, weights) = unsafe { (simd.splat(*x), load_columns::<S, N>(simd, panel)) };
+    let (value, weights) = unsafe { (simd.broadcast(*x), load_columns::<S, N>(simd, panel)) };
     for (sum, weight) in sums.iter_mut().zip(weights) {
         *sum = simd.mul_add(weight, value, *sum);
     }
@@ -446,7 +447,7 @@ fn add_lane<S: Simd, const M: usize, const N: usize, const LANE: i32>(
 /// # Safety
 /// `from` is valid for reading `N` vectors.
 #[inline(always)]
-unsafe fn load_columns<S: Simd, const N: usize>(simd: S, from: *const f32) -> [S::V; N] {
+unsafe fn load_columns<S: Simd, const N: usize>(simd: S, from: *const S::Element) -> [S::V; N] {
     let mut columns = [simd.splat(0.0); N];
     for (i, column) in columns.iter_mut().enumerate() {
         // SAFETY: by this function's contract.

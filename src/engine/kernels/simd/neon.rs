@@ -1,6 +1,6 @@
 //! Vectors of 64-bit ARM processors.
 
-use super::{Kernel, NeonPair, Simd, with_neon};
+use super::{Kernel, NeonPair, Simd, Single, with_neon};
 use std::arch::aarch64::*;
 
 /// Every aarch64 processor has these: 4 lanes.
@@ -9,6 +9,8 @@ pub struct Neon;
 
 // SAFETY: part of the architecture's base.
 unsafe impl Simd for Neon {
+    single!();
+    type Element = f32;
     type V = float32x4_t;
     const LANES: usize = 4;
     // With three vectors a whole number of times: outputs of networks for 224 x 224 pixels come in sevens.
@@ -88,7 +90,14 @@ unsafe impl Simd for Neon {
         b: float32x4_t,
         c: float32x4_t,
     ) -> float32x4_t {
-        unsafe { vfmaq_laneq_f32::<LANE>(c, a, b) }
+        unsafe {
+            match LANE {
+                0 => vfmaq_laneq_f32::<0>(c, a, b),
+                1 => vfmaq_laneq_f32::<1>(c, a, b),
+                2 => vfmaq_laneq_f32::<2>(c, a, b),
+                _ => vfmaq_laneq_f32::<3>(c, a, b),
+            }
+        }
     }
     #[inline(always)]
     unsafe fn eight_steps<const M: usize, const N: usize>(
@@ -110,11 +119,14 @@ unsafe impl Simd for Neon {
         unsafe { vminq_f32(a, b) }
     }
     #[inline(always)]
-    fn exponent(self, a: float32x4_t) -> float32x4_t {
-        unsafe { vreinterpretq_f32_u32(vshlq_n_u32::<23>(vreinterpretq_u32_f32(a))) }
-    }
-    #[inline(always)]
     fn sum(self, a: float32x4_t) -> f32 {
         unsafe { vaddvq_f32(a) }
+    }
+}
+
+impl Single for Neon {
+    #[inline(always)]
+    fn exponent(self, a: float32x4_t) -> float32x4_t {
+        unsafe { vreinterpretq_f32_u32(vshlq_n_u32::<23>(vreinterpretq_u32_f32(a))) }
     }
 }

@@ -1,6 +1,6 @@
 //! Pairs of 64-bit ARM's vectors, for kernels that have registers to spare.
 
-use super::{Kernel, Neon, Simd, with_neon_pair};
+use super::{Kernel, Neon, Simd, Single, with_neon_pair};
 use std::arch::aarch64::*;
 
 /// Two of [`Neon`]'s vectors: 8 lanes, adjacent in memory. One instruction loads both.
@@ -22,6 +22,8 @@ fn split(count: usize) -> (usize, usize) {
 
 // SAFETY: part of the architecture's base.
 unsafe impl Simd for NeonPair {
+    single!();
+    type Element = f32;
     type V = Pair;
     const LANES: usize = 8;
     const TILE_ROWS: [usize; 4] = [9, 5, 0, 0];
@@ -168,11 +170,14 @@ unsafe impl Simd for NeonPair {
         zip(a, b, |a, b| Neon.min(a, b))
     }
     #[inline(always)]
-    fn exponent(self, a: Pair) -> Pair {
-        [Neon.exponent(a[0]), Neon.exponent(a[1])]
-    }
-    #[inline(always)]
     fn sum(self, a: Pair) -> f32 {
         Neon.sum(Neon.add(a[0], a[1]))
+    }
+}
+
+impl Single for NeonPair {
+    #[inline(always)]
+    fn exponent(self, a: Pair) -> Pair {
+        [Neon.exponent(a[0]), Neon.exponent(a[1])]
     }
 }

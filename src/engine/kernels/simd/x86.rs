@@ -1,6 +1,6 @@
 //! Vectors of x86-64 processors.
 
-use super::{Kernel, Simd, with_avx2, with_avx512};
+use super::{Kernel, Simd, Single, with_avx2, with_avx512};
 use std::arch::x86_64::*;
 
 /// AVX2 and FMA: 8 lanes.
@@ -22,6 +22,8 @@ impl Avx2 {
 
 // SAFETY: made by `detect` alone.
 unsafe impl Simd for Avx2 {
+    single!();
+    type Element = f32;
     type V = __m256;
     const LANES: usize = 8;
     const TILE_ROWS: [usize; 4] = [12, 6, 0, 0];
@@ -87,16 +89,6 @@ unsafe impl Simd for Avx2 {
         unsafe { _mm256_div_ps(a, b) }
     }
     #[inline(always)]
-    fn quotient(self, a: __m256, b: __m256) -> __m256 {
-        // Newton's step from 12 bits.
-        unsafe {
-            let estimate = _mm256_rcp_ps(b);
-            let error = _mm256_fnmadd_ps(b, estimate, _mm256_set1_ps(1.0));
-            let a = _mm256_mul_ps(a, estimate);
-            _mm256_fmadd_ps(a, error, a)
-        }
-    }
-    #[inline(always)]
     fn mul_add(self, a: __m256, b: __m256, c: __m256) -> __m256 {
         unsafe { _mm256_fmadd_ps(a, b, c) }
     }
@@ -113,16 +105,29 @@ unsafe impl Simd for Avx2 {
         unsafe { _mm256_min_ps(a, b) }
     }
     #[inline(always)]
-    fn exponent(self, a: __m256) -> __m256 {
-        unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_castps_si256(a))) }
-    }
-    #[inline(always)]
     fn sum(self, a: __m256) -> f32 {
         unsafe {
             let four = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
             let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
             _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
         }
+    }
+}
+
+impl Single for Avx2 {
+    #[inline(always)]
+    fn quotient(self, a: __m256, b: __m256) -> __m256 {
+        // Newton's step from 12 bits.
+        unsafe {
+            let estimate = _mm256_rcp_ps(b);
+            let error = _mm256_fnmadd_ps(b, estimate, _mm256_set1_ps(1.0));
+            let a = _mm256_mul_ps(a, estimate);
+            _mm256_fmadd_ps(a, error, a)
+        }
+    }
+    #[inline(always)]
+    fn exponent(self, a: __m256) -> __m256 {
+        unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_castps_si256(a))) }
     }
 }
 
@@ -144,6 +149,8 @@ impl Avx512 {
 
 // SAFETY: made by `detect` alone.
 unsafe impl Simd for Avx512 {
+    single!();
+    type Element = f32;
     type V = __m512;
     const LANES: usize = 16;
     const TILE_ROWS: [usize; 4] = [12, 12, 0, 0];
@@ -209,16 +216,6 @@ unsafe impl Simd for Avx512 {
         unsafe { _mm512_div_ps(a, b) }
     }
     #[inline(always)]
-    fn quotient(self, a: __m512, b: __m512) -> __m512 {
-        // Newton's step from 14 bits.
-        unsafe {
-            let estimate = _mm512_rcp14_ps(b);
-            let error = _mm512_fnmadd_ps(b, estimate, _mm512_set1_ps(1.0));
-            let a = _mm512_mul_ps(a, estimate);
-            _mm512_fmadd_ps(a, error, a)
-        }
-    }
-    #[inline(always)]
     fn mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
         unsafe { _mm512_fmadd_ps(a, b, c) }
     }
@@ -235,11 +232,24 @@ unsafe impl Simd for Avx512 {
         unsafe { _mm512_min_ps(a, b) }
     }
     #[inline(always)]
-    fn exponent(self, a: __m512) -> __m512 {
-        unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_castps_si512(a))) }
-    }
-    #[inline(always)]
     fn sum(self, a: __m512) -> f32 {
         unsafe { _mm512_reduce_add_ps(a) }
+    }
+}
+
+impl Single for Avx512 {
+    #[inline(always)]
+    fn quotient(self, a: __m512, b: __m512) -> __m512 {
+        // Newton's step from 14 bits.
+        unsafe {
+            let estimate = _mm512_rcp14_ps(b);
+            let error = _mm512_fnmadd_ps(b, estimate, _mm512_set1_ps(1.0));
+            let a = _mm512_mul_ps(a, estimate);
+            _mm512_fmadd_ps(a, error, a)
+        }
+    }
+    #[inline(always)]
+    fn exponent(self, a: __m512) -> __m512 {
+        unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_castps_si512(a))) }
     }
 }
