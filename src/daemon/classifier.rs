@@ -6,9 +6,9 @@ use image::RgbImage;
 use thiserror::Error;
 
 use super::LoadedModel;
-use crate::engine::{EngineError, Session};
+use crate::engine::{EngineError, Normalization, Picture, Session};
 use crate::model::{Labels, Scores};
-use crate::preprocess::{Transform, TransformError};
+use crate::preprocess::{ColorOrder, Spec, Transform, TransformError};
 use crate::sinks::Prediction;
 
 /// Which classes to report.
@@ -28,6 +28,8 @@ pub struct Classifier {
     scores: Scores,
     labels: Labels,
     selection: Selection,
+    normalization: Normalization,
+    /// For a network that takes no 8-bit picture.
     tensor: Vec<f32>,
 }
 
@@ -52,9 +54,14 @@ pub enum ClassifyError {
 
 impl Classifier {
     pub fn new(model: LoadedModel, selection: Selection) -> Self {
+        let Spec {
+            mean, std, color, ..
+        } = model.spec;
+        let normalization = Normalization::new(mean, std, color == ColorOrder::Bgr);
         let transform = Transform::new(model.spec);
         Classifier {
-            tensor: vec![0.0; transform.tensor_len()],
+            tensor: Vec::new(),
+            normalization,
             name: model.name,
             session: model.session,
             transform,
@@ -70,9 +77,19 @@ impl Classifier {
 
     pub fn classify(&mut self, picture: &RgbImage) -> Result<Classification, ClassifyError> {
         let start = Instant::now();
-        self.transform.run(picture, &mut self.tensor)?;
-        let preprocessed = Instant::now();
-        let output = self.session.run(&self.tensor)?;
+        let (preprocessed, output) = if self.session.takes_pictures() {
+            let rows = self.transform.levels(picture)?;
+            let picture = Picture {
+                pixels: rows.pixels(),
+                stride: rows.stride(),
+                normalization: &self.normalization,
+            };
+            (Instant::now(), self.session.run_picture(picture)?)
+        } else {
+            self.tensor.resize(self.transform.tensor_len(), 0.0);
+            self.transform.run(picture, &mut self.tensor)?;
+            (Instant::now(), self.session.run(&self.tensor)?)
+        };
         let inference = preprocessed.elapsed();
         let scores = match self.scores {
             Scores::Logits => softmax(&output),

@@ -15,6 +15,8 @@ mod session;
 mod threads;
 
 pub use delegate::{Border, TractPart};
+pub use edge_classify_kernels::Normalization;
+pub use executor::Picture;
 pub use isa::{ISA_VARIABLE, chosen_isa};
 pub use options::Options;
 pub use report::{LayerReport, Report};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tract_core::prelude::TypedModel;
 
-use super::executor::{Executor, Packed, Team};
+use super::executor::{Executor, Packed, Picture, Team};
 use super::graph::GraphRunner;
 use super::net::Net;
 use super::{Options, Threads};
@@ -132,6 +132,37 @@ impl Session {
             Runner::Graph(graph) => graph.run(input, logits)?,
         }
         Ok(())
+    }
+
+    /// Whether [`Session::run_picture`] can be called: where the first layer is a convolution of ours.
+    pub fn takes_pictures(&self) -> bool {
+        matches!(&self.runner, Runner::Net(executor) if executor.takes_pictures())
+    }
+
+    /// Runs the network on a picture that the first layer normalises as it goes, and returns its logits: those that
+    /// [`Session::run`] returns for the normalised picture, but for its rounding.
+    ///
+    /// # Errors
+    /// If the picture has not the input's size, or the first layer [takes none](Session::takes_pictures).
+    pub fn run_picture(&mut self, picture: Picture) -> Result<Vec<f32>, EngineError> {
+        let (row, rows) = (3 * self.width, self.height);
+        let fits =
+            picture.stride >= row && picture.pixels.len() >= (rows - 1) * picture.stride + row;
+        if !fits {
+            return Err(EngineError::InputLength {
+                expected: self.input_len(),
+                found: picture.pixels.len(),
+            });
+        }
+        match &mut self.runner {
+            Runner::Net(executor) if executor.takes_pictures() => {
+                Ok(executor.run_picture(picture)?.to_vec())
+            }
+            _ => {
+                let problem = "its first layer takes no 8-bit picture";
+                Err(EngineError::Run(problem.to_owned()))
+            }
+        }
     }
 
     /// Runs the network and tells what layers took that are computed together, by their indices; a layer that another

@@ -36,7 +36,7 @@ enum Resize {
 }
 
 /// The rows of a resized and cropped picture, which may lie within a larger one.
-pub(super) struct Rows<'a> {
+pub struct Rows<'a> {
     /// RGB from the crop's first row on, in 8-bit levels.
     pixels: &'a [u8],
     /// Bytes from one row to the next.
@@ -47,13 +47,23 @@ pub(super) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    pub fn new(pixels: &'a [u8], stride: usize, left: usize, size: Size) -> Self {
+    pub(super) fn new(pixels: &'a [u8], stride: usize, left: usize, size: Size) -> Self {
         Rows {
             pixels,
             stride,
             left,
             size,
         }
+    }
+
+    /// From the first pixel's first byte on; a row's are [`Rows::stride`] after those of the row before.
+    pub fn pixels(&self) -> &'a [u8] {
+        &self.pixels[self.left..]
+    }
+
+    /// Bytes from one row to the next.
+    pub fn stride(&self) -> usize {
+        self.stride
     }
 
     /// Each row's `3 x width` bytes.
@@ -64,7 +74,7 @@ impl<'a> Rows<'a> {
         rows.map(move |row| &row[columns.clone()])
     }
 
-    pub fn to_vec(&self) -> Vec<u8> {
+    pub(super) fn to_vec(&self) -> Vec<u8> {
         self.iter().flatten().copied().collect()
     }
 }
@@ -123,9 +133,14 @@ impl Transform {
         Ok(())
     }
 
+    /// What is normalised: the resized and cropped picture.
+    pub fn levels(&mut self, picture: &RgbImage) -> Result<Rows<'_>, TransformError> {
+        resize(&mut self.resize, &self.spec, picture)
+    }
+
     /// The resized and cropped picture, before normalisation.
     pub fn crop(&mut self, picture: &RgbImage) -> Result<RgbImage, TransformError> {
-        let pixels = resize(&mut self.resize, &self.spec, picture)?.to_vec();
+        let pixels = self.levels(picture)?.to_vec();
         let Size { width, height } = self.spec.size;
         Ok(RgbImage::from_raw(width, height, pixels).expect("as many rows as columns"))
     }

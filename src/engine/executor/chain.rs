@@ -7,10 +7,14 @@ use edge_classify_kernels::{Activation, Element, Rows, RowsMut};
 
 use super::arena::Place;
 use super::piece::{Piece, from};
+use super::source::Source;
 use super::step::{Means, Run};
 
 /// Most layers of a chain.
 pub const MOST: usize = 8;
+
+/// With the normalisation of a picture before them.
+const MOST_LINKS: usize = MOST + 1;
 
 /// Layers of which each reads what the one before writes, and nobody else does.
 #[derive(Debug)]
@@ -65,9 +69,13 @@ impl<E: Element> Link<E> {
 
 impl<E: Element> Chain<E> {
     /// # Panics
-    /// If there are more than [`MOST`], or one of them cannot be computed by rows.
+    /// If there are more than [`MOST`] and a normalisation, or one of them cannot be computed by rows.
     pub fn new(mut links: Vec<Link<E>>, band: usize) -> Self {
-        assert!(links.len() <= MOST, "a chain of {} layers", links.len());
+        assert!(
+            links.len() <= MOST_LINKS,
+            "a chain of {} layers",
+            links.len()
+        );
         let mut rows = band;
         for index in (1..links.len()).rev() {
             rows = most_needed(&links[index].run, rows);
@@ -85,6 +93,11 @@ impl<E: Element> Chain<E> {
 
     pub fn links(&self) -> &[Link<E>] {
         &self.links
+    }
+
+    /// Whether it can begin with a picture.
+    pub fn normalizes(&self) -> bool {
+        matches!(self.links[0].run, Run::Normalize { .. })
     }
 
     /// Sums that the last layer adds up.
@@ -108,11 +121,11 @@ impl<E: Element> Chain<E> {
         held.map(|link| link.held * link.row_len()).sum()
     }
 
-    /// Computes some rows of the last layer's output, which `out` has. `x` is all of the first layer's input;
+    /// Computes some rows of the last layer's output, which `out` has. `x` is all of the first layer's input, or a picture;
     /// `values` has what else the layers read, and `sums` is for [`Chain::means`].
     pub fn run<'a>(
         &self,
-        x: Rows<E>,
+        x: Source<E>,
         rows: Range<usize>,
         out: RowsMut<E>,
         values: &dyn Fn(Place) -> Rows<'a, E>,
@@ -122,34 +135,39 @@ impl<E: Element> Chain<E> {
         E: 'a,
     {
         let last = self.links.len() - 1;
+        let first = usize::from(self.normalizes() && matches!(x, Source::Values(_)));
         // Of each layer's output, the rows that are there.
-        let mut there: [Option<Range<usize>>; MOST] = [const { None }; MOST];
-        for start in rows.clone().step_by(self.band) {
-            let band = start..(start + self.band).min(rows.end);
-            let mut needed = [const { 0..0 }; MOST];
+        let mut there: [Option<Range<usize>>; MOST_LINKS] = [const { None }; MOST_LINKS];
+        let height = match first == last {
+            true => rows.len().max(1),
+            false => self.band,
+        };
+        for start in rows.clone().step_by(height) {
+            let band = start..(start + height).min(rows.end);
+            let mut needed = [const { 0..0 }; MOST_LINKS];
             needed[last] = band.clone();
-            for index in (0..last).rev() {
+            for index in (first..last).rev() {
                 needed[index] = self.links[index + 1].needs(&needed[index + 1]);
             }
-            for (index, link) in self.links.iter().enumerate() {
+            for (index, link) in self.links.iter().enumerate().skip(first) {
                 let (before, rest) = scratch.split_at_mut(link.offset);
                 let (held, rest) = rest.split_at_mut(link.held * link.row_len());
                 let after = self.held_len() - link.offset - held.len();
                 let kernel = &mut rest[after..];
-                let (x, held_rows) = match index.checked_sub(1) {
-                    None => (x, link.needs(&(0..link.height))),
-                    Some(previous) => {
-                        let from = &self.links[previous];
-                        let x = Rows {
-                            data: &before[from.offset..][..from.held * from.row_len()],
-                            stride: from.channels,
-                        };
-                        (x, there[previous].clone().unwrap_or_default())
-                    }
+                let (x, held_rows) = if index == first {
+                    (x, link.needs(&(0..link.height)))
+                } else {
+                    let from = &self.links[index - 1];
+                    let x = Rows {
+                        data: &before[from.offset..][..from.held * from.row_len()],
+                        stride: from.channels,
+                    };
+                    let there = there[index - 1].clone().unwrap_or_default();
+                    (Source::Values(x), there)
                 };
                 let (out, new) = if index == last {
-                    let first = (band.start - rows.start) * link.width * out.stride;
-                    let data = &mut out.data[first..];
+                    let start = (band.start - rows.start) * link.width * out.stride;
+                    let data = &mut out.data[start..];
                     let stride = out.stride;
                     (RowsMut { data, stride }, band.clone())
                 } else {

@@ -6,6 +6,7 @@ mod convert;
 mod fuse;
 mod pack;
 mod piece;
+mod source;
 mod step;
 mod team;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use super::EngineError;
 use super::net::Net;
 use arena::Place;
 use convert::interleave;
+pub use source::Picture;
 use step::{Scratch, Step};
 pub use team::Team;
 
@@ -132,7 +134,20 @@ impl<E: Element> Executor<E> {
     /// # Panics
     /// If `planes` is not as long as [`Packed::input_len`].
     pub fn run(&mut self, planes: &[f32]) -> Result<&[E], EngineError> {
-        self.run_steps(planes, |step, run| run(step))
+        self.run_steps(Input::Planes(planes), |step, run| run(step))
+    }
+
+    /// Whether [`Executor::run_picture`] can be called.
+    pub fn takes_pictures(&self) -> bool {
+        self.packed.steps.first().is_some_and(Step::normalizes)
+    }
+
+    /// As [`Executor::run`], for a picture that the first layer normalises as it goes.
+    ///
+    /// # Panics
+    /// If the first layer cannot, or the picture is smaller than the network's input.
+    pub fn run_picture(&mut self, picture: Picture) -> Result<&[E], EngineError> {
+        self.run_steps(Input::Picture(picture), |step, run| run(step))
     }
 
     /// As [`Executor::run`], and tells the indices of layers that are computed together and what they took.
@@ -141,7 +156,7 @@ impl<E: Element> Executor<E> {
         planes: &[f32],
         took: &mut (dyn FnMut(&[usize], Duration) + Send),
     ) -> Result<&[E], EngineError> {
-        self.run_steps(planes, |step, run| {
+        self.run_steps(Input::Planes(planes), |step, run| {
             let start = Instant::now();
             run(step)?;
             took(&step.layers, start.elapsed());
@@ -152,23 +167,35 @@ impl<E: Element> Executor<E> {
     /// Calls `each` with every step and the way to run it, until it fails.
     fn run_steps(
         &mut self,
-        planes: &[f32],
+        input: Input,
         mut each: impl FnMut(&Step<E>, &mut dyn FnMut(&Step<E>) -> Done) -> Done + Send,
     ) -> Result<&[E], EngineError> {
         let packed = &*self.packed;
-        assert_eq!(planes.len(), packed.input_len(), "the picture's length");
         let arena = &mut self.arena[self.start..][..packed.arena_len];
-        interleave(planes, packed.size[2], &mut arena[packed.input.range(0)]);
+        let mut picture = match input {
+            Input::Planes(planes) => {
+                assert_eq!(planes.len(), packed.input_len(), "the picture's length");
+                interleave(planes, packed.size[2], &mut arena[packed.input.range(0)]);
+                None
+            }
+            Input::Picture(picture) => Some(picture),
+        };
         let (scratch, team) = (&mut self.scratch, &self.team);
         packed.steps.iter().try_for_each(|step| {
             each(step, &mut |step| {
                 let parts = (step.cost / packed.grain).clamp(1, team.threads());
-                step.run(arena, scratch, parts, team)
+                step.run(picture.take(), arena, scratch, parts, team)
             })
         })?;
         let arena = &self.arena[self.start..][..packed.arena_len];
         Ok(&arena[packed.output.range(0)])
     }
+}
+
+/// What a network is run on.
+enum Input<'a> {
+    Planes(&'a [f32]),
+    Picture(Picture<'a>),
 }
 
 /// Whether a step could be run.

@@ -45,6 +45,7 @@ pub(super) fn pack<E: Element>(
         sums_len: 0,
         grain: GRAIN,
     };
+    let stem = stem(&net);
     let heights: Vec<usize> = net.values().iter().map(|shape| shape.height).collect();
     let mut buffer = Vec::new();
     let mut layers: Vec<Option<Layer>> = net.into_layers().into_iter().map(Some).collect();
@@ -67,6 +68,15 @@ pub(super) fn pack<E: Element>(
             links.push(Link::new(run, activation, output, height));
         }
         let (input, output) = (ends[0], ends[ends.len() - 1]);
+        let mut band = band;
+        if stem.is_some_and(|stem| stem == indices[0]) {
+            let run = Run::Normalize { isa };
+            let [height, ..] = packed.size;
+            links.insert(0, Link::new(run, Activation::Identity, input, height));
+            if band == 0 {
+                band = STEM_BAND;
+            }
+        }
         let (run, activation) = match links.len() {
             1 => links.remove(0).into_run(),
             _ => (Run::Chain(Chain::new(links, band)), Activation::Identity),
@@ -83,6 +93,25 @@ pub(super) fn pack<E: Element>(
         });
     }
     Ok(packed)
+}
+
+/// Rows that are computed together of a first layer that is not in a group with others.
+const STEM_BAND: usize = 8;
+
+/// The layer that can read a picture, which is normalised on the way: a convolution that reads the input, if nothing else
+/// does.
+fn stem(net: &Net) -> Option<usize> {
+    let value = net.input_value();
+    let mut readers = net.layers().iter().enumerate().filter(|(_, layer)| {
+        let mut reads = layer.reads();
+        reads.any(|span| span.value == value)
+    });
+    let (index, layer) = readers.next()?;
+    let whole = layer.input.value == value && layer.input.channels == 3;
+    let alone = readers.next().is_none() && layer.reads().count() == 1;
+    let wide = net.input().width > 1 && net.shape(layer.output).width > 1;
+    let fits = matches!(layer.kind, Kind::Convolution { .. }) && net.input().channels == 3;
+    (whole && alone && wide && fits).then_some(index)
 }
 
 /// Spans of what is in the arena while a group is computed; what is between its layers is not.

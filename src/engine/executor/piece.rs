@@ -6,12 +6,13 @@ use edge_classify_kernels::{
     Activation, Element, Epilogue, Rows, RowsMut, Window, conv, depthwise, pointwise,
 };
 
+use super::source::Source;
 use super::step::Run;
 
 /// Rows of a layer's output, and what they are computed from.
 pub struct Piece<'a, E> {
     /// The input, from the first of `held` on.
-    pub x: Rows<'a, E>,
+    pub x: Source<'a, E>,
     /// Rows of the input that are there.
     pub held: Range<usize>,
     pub rows: Range<usize>,
@@ -28,7 +29,7 @@ impl<E: Element> Run<E> {
     /// The rows of the input that some rows of the output need; `None` for a layer that cannot be computed by rows.
     pub fn needs(&self, rows: &Range<usize>) -> Option<Range<usize>> {
         match self {
-            Run::Pointwise { .. } => Some(rows.clone()),
+            Run::Normalize { .. } | Run::Pointwise { .. } => Some(rows.clone()),
             Run::Convolution { window, .. } | Run::Depthwise { window, .. } => {
                 Some(window.sees(rows))
             }
@@ -67,8 +68,9 @@ impl<E: Element> Run<E> {
             (from, band)
         };
         match self {
+            Run::Normalize { isa } => x.normalize(*isa, rows.start, width, out),
             Run::Pointwise { w, bias, .. } => {
-                let x = from(x, (rows.start - held.start) * width);
+                let x = x.values_from((rows.start - held.start) * width);
                 let pixels = rows.len() * width;
                 pointwise(x, pixels, w, gate, &epilogue(bias), out, scratch);
             }
@@ -76,15 +78,15 @@ impl<E: Element> Run<E> {
                 w, bias, window, ..
             } => {
                 let (first, band) = seen(window);
-                let len = band.height * band.width * x.stride;
-                let x = &from(x, first).data[..len];
+                let x = x.values_from(first);
+                let x = &x.data[..band.height * band.width * x.stride];
                 let rows = 0..band.out_height;
                 conv(x, &band, w, &epilogue(bias), rows, out, scratch);
             }
             Run::Depthwise { w, window, .. } => {
                 let (first, band) = seen(window);
                 let rows = 0..band.out_height;
-                depthwise(from(x, first), &band, w, activation, rows, out, sums);
+                depthwise(x.values_from(first), &band, w, activation, rows, out, sums);
             }
             _ => unreachable!("a layer that is computed as a whole"),
         }

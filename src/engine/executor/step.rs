@@ -15,6 +15,7 @@ use super::arena::Place;
 use super::chain::Chain;
 use super::convert::run_delegate;
 use super::piece::{Piece, from};
+use super::source::{Picture, Source};
 use super::team::{self, Team};
 use crate::engine::EngineError;
 use crate::engine::net::Part;
@@ -22,6 +23,10 @@ use crate::engine::net::Part;
 /// A layer's kernel with what it needs besides its input.
 #[derive(Debug)]
 pub enum Run<E> {
+    /// Of a picture: the first link of a chain, left out where the input is there already.
+    Normalize {
+        isa: Isa,
+    },
     Pointwise {
         w: PackedMatrix<E>,
         bias: Vec<E>,
@@ -228,10 +233,19 @@ impl<'a, E> Around<'a, E> {
 }
 
 impl<E: Element> Step<E> {
+    /// Whether it can read a picture.
+    pub fn normalizes(&self) -> bool {
+        matches!(&self.run, Run::Chain(chain) if chain.normalizes())
+    }
+
     /// In `parts` at the same time. `scratch` has at least [`Run::scratch_len`] values for each, and [`Run::sums_len`]
-    /// sums. Nothing but a delegate fails.
+    /// sums. Where there is a picture, it is read instead of the input. Nothing but a delegate fails.
+    ///
+    /// # Panics
+    /// If there is a picture that it does not [normalise](Step::normalizes).
     pub fn run(
         &self,
+        picture: Option<Picture>,
         arena: &mut [E],
         scratch: &mut Scratch<E>,
         parts: usize,
@@ -246,6 +260,10 @@ impl<E: Element> Step<E> {
             start: output.offset + output.len(),
         };
         let x = around.rows(input);
+        assert!(
+            picture.is_none() || self.normalizes(),
+            "values are asked for"
+        );
         let out = RowsMut {
             data,
             stride: output.stride,
@@ -262,6 +280,7 @@ impl<E: Element> Step<E> {
             team.share(part, parts, row_len, lens, compute);
         };
         match &self.run {
+            Run::Normalize { .. } => unreachable!("it begins a chain"),
             Run::Pointwise {
                 w,
                 bias,
@@ -284,7 +303,7 @@ impl<E: Element> Step<E> {
                 // Pixels are shared rather than rows.
                 share(output.pixels, out, scratch, &|part| {
                     let piece = Piece {
-                        x,
+                        x: Source::Values(x),
                         held: 0..input.pixels,
                         residual: residual.map(|residual| from(residual, part.rows.start)),
                         rows: part.rows,
@@ -303,7 +322,7 @@ impl<E: Element> Step<E> {
                 share(window.out_height, out, scratch, &|part| {
                     let first = part.rows.start * window.out_width;
                     let piece = Piece {
-                        x,
+                        x: Source::Values(x),
                         held: 0..window.height,
                         residual: residual.map(|residual| from(residual, first)),
                         rows: part.rows,
@@ -320,7 +339,7 @@ impl<E: Element> Step<E> {
                 sums.clear(&mut scratch.sums);
                 share(window.out_height, out, scratch, &|part| {
                     let piece = Piece {
-                        x,
+                        x: Source::Values(x),
                         held: 0..window.height,
                         rows: part.rows,
                         out: part.out,
@@ -338,6 +357,7 @@ impl<E: Element> Step<E> {
                 let sums = Sums::new(chain.means(), parts.min(height));
                 sums.clear(&mut scratch.sums);
                 let values = |place| around.rows(place);
+                let x = picture.map_or(Source::Values(x), Source::Picture);
                 share(height, out, scratch, &|part| {
                     let own = sums.own(part.sums);
                     chain.run(x, part.rows, part.out, &values, part.scratch, own);

@@ -2,6 +2,7 @@
 
 mod chains;
 mod delegate;
+mod pictures;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use edge_classify_kernels::{Activation, Isa, Pool, Window};
 use proptest::prelude::*;
 
 use super::arena::Arena;
-use super::{Executor, Packed, Team};
+use super::{Executor, Packed, Picture, Team};
 use crate::engine::Threads;
 use crate::engine::net::interpreter::interpret;
 use crate::engine::net::{Kind, Layer, Net, Shape, Span};
@@ -361,7 +362,7 @@ proptest! {
         let scale = expected.iter().fold(1.0f32, |max, v| max.max(v.abs()));
         for isa in Isa::available() {
             let team = |threads| Arc::new(Team::new(Threads::new(threads).unwrap()).unwrap());
-            let mut packed = Packed::new(net.clone(), isa, None).unwrap();
+            let mut packed = Packed::<f32>::new(net.clone(), isa, None).unwrap();
             packed.grain = 1;
             let packed = Arc::new(packed);
             let mut executor = Executor::new(packed.clone(), team(1));
@@ -393,7 +394,7 @@ proptest! {
             .iter()
             .map(|layer| layer.reads().chain([layer.output]).collect())
             .collect();
-        let arena = Arena::plan(&net, &steps);
+        let arena = Arena::plan(&net, &steps, 16);
         for (step, spans) in steps.iter().enumerate() {
             let written = arena.place(spans[spans.len() - 1]).range(0);
             prop_assert!(written.end <= arena.len());
@@ -435,7 +436,7 @@ fn memory_is_used_again() {
     maker.layer(Kind::Mean, span, mean, Activation::Identity);
     let net = Net::new(maker.values, maker.layers, 0, mean).unwrap();
     assert_eq!(
-        Packed::new(net, Isa::available()[0], None)
+        Packed::<f32>::new(net, Isa::available()[0], None)
             .unwrap()
             .arena_len,
         2 * 256

@@ -10,6 +10,7 @@ mod depthwise;
 mod element;
 mod elementwise;
 mod excite;
+mod normalize;
 mod peak;
 mod pointwise;
 mod pool;
@@ -28,6 +29,7 @@ pub use elementwise::{
     scale_shift_in_place,
 };
 pub use excite::{PackedExcite, excite};
+pub use normalize::{Normalization, normalize};
 pub use peak::multiply_adds;
 pub use pointwise::{Epilogue, PackedMatrix, pointwise, pointwise_by_columns};
 pub use pool::{Pool, global_average, pool};

@@ -10,6 +10,11 @@ impl Maker {
             width: 2 + self.below(40),
             channels: 1 + self.below(12),
         };
+        self.rows_of(shape, layers)
+    }
+
+    /// The same of a picture of this shape.
+    pub fn rows_of(&mut self, shape: Shape, layers: usize) -> (Net, Vec<f32>) {
         let picture = self.value(shape);
         let (mut input, mut before) = (picture, picture);
         for _ in 0..layers {
@@ -78,7 +83,7 @@ impl Maker {
         (net, input)
     }
 
-    fn vector_like(&mut self, span: Span) -> Span {
+    pub fn vector_like(&mut self, span: Span) -> Span {
         self.value(Shape {
             height: 1,
             width: 1,
@@ -88,7 +93,7 @@ impl Maker {
 }
 
 /// Caches of which one or another lets layers be computed together.
-const CACHES: [usize; 7] = [
+pub const CACHES: [usize; 7] = [
     1 << 10,
     4 << 10,
     16 << 10,
@@ -98,7 +103,7 @@ const CACHES: [usize; 7] = [
     1 << 20,
 ];
 
-fn team(threads: usize) -> Arc<Team> {
+pub fn team(threads: usize) -> Arc<Team> {
     Arc::new(Team::new(Threads::new(threads).unwrap()).unwrap())
 }
 
@@ -116,7 +121,7 @@ proptest! {
         for isa in Isa::available() {
             for threads in 1..4 {
                 let run = |cache| {
-                    let mut packed = Packed::new(net.clone(), isa, cache).unwrap();
+                    let mut packed = Packed::<f32>::new(net.clone(), isa, cache).unwrap();
                     packed.grain = 1;
                     let packed = Arc::new(packed);
                     let mut executor = Executor::new(packed.clone(), team(threads));
@@ -142,7 +147,7 @@ fn some_cache_lets_layers_be_computed_together() {
     for seed in 1..200 {
         let (net, _) = Maker::new(seed).rows(2 + seed as usize % 7);
         for cache in CACHES {
-            let packed = Packed::new(net.clone(), Isa::best(), Some(cache)).unwrap();
+            let packed = Packed::<f32>::new(net.clone(), Isa::best(), Some(cache)).unwrap();
             *lengths.entry(longest(&packed)).or_default() += 1;
         }
     }
@@ -175,7 +180,7 @@ fn what_is_between_takes_no_place_in_the_arena() {
     maker.layer(Kind::Mean, spans[2], mean, Activation::Identity);
     let net = Net::new(maker.values, maker.layers, 0, mean).unwrap();
     let arena = |cache| {
-        Packed::new(net.clone(), Isa::best(), cache)
+        Packed::<f32>::new(net.clone(), Isa::best(), cache)
             .unwrap()
             .arena_bytes()
     };
