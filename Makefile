@@ -2,16 +2,17 @@
 
 CARGO ?= cargo
 AARCH64 := target/aarch64-toolchain
+ARMV7 := target/armv7-toolchain
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 
-.PHONY: demo test test-rust test-sanitizer test-onnx test-camera test-aarch64 build aarch64 lint setup setup-test
+.PHONY: demo test test-rust test-sanitizer test-onnx test-camera test-aarch64 test-armv7 build aarch64 armv7 lint setup setup-test
 .DEFAULT_GOAL := build
 
 # Classifies the bundled photographs with the bundled model.
 demo: build
 	target/release/edge-classify --model tf_efficientnet_lite0 --source tests/photos/labelled --output text --top-k 3
 
-test: setup-test test-rust test-sanitizer test-onnx test-camera test-aarch64
+test: setup-test test-rust test-sanitizer test-onnx test-camera test-aarch64 test-armv7
 
 build: setup
 	$(CARGO) build --release --locked
@@ -39,12 +40,21 @@ test-camera: setup
 # The kernels and the same program for 64-bit ARM, under QEMU.
 test-aarch64: build aarch64
 	. $(AARCH64)/env.sh && $(CARGO) test --release --locked --target aarch64-unknown-linux-gnu --package edge-classify-kernels --lib
-	tests/aarch64/run.sh
+	tests/arm/run.sh aarch64 $(AARCH64)
 
-# Builds for 64-bit ARM without a container engine. With one: cross build --release --target aarch64-unknown-linux-gnu
+# The same for 32-bit ARM.
+test-armv7: build armv7
+	. $(ARMV7)/env.sh && $(CARGO) test --release --locked --target armv7-unknown-linux-gnueabihf --package edge-classify-kernels --lib
+	tests/arm/run.sh armv7 $(ARMV7)
+
+# Builds for ARM without a container engine. With one: cross build --release --target aarch64-unknown-linux-gnu
 aarch64: setup
-	boards/aarch64-toolchain.sh $(AARCH64)
+	boards/arm-toolchain.sh aarch64 $(AARCH64)
 	. $(AARCH64)/env.sh && $(CARGO) build --release --locked --target aarch64-unknown-linux-gnu --bin edge-classify
+
+armv7: setup
+	boards/arm-toolchain.sh armv7 $(ARMV7)
+	. $(ARMV7)/env.sh && $(CARGO) build --release --locked --target armv7-unknown-linux-gnueabihf --bin edge-classify
 
 lint: setup
 	$(CARGO) fmt --all --check

@@ -55,7 +55,7 @@ fn print(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             one_line(&part.nodes.join(", "))
         )?;
     }
-    let total = |of: fn(&LayerReport) -> usize| report.layers.iter().map(of).sum::<usize>() as f64;
+    let total = |of: fn(&LayerReport) -> u64| report.layers.iter().map(of).sum::<u64>() as f64;
     writeln!(
         out,
         "{} layers on {}: {:.1} M multiply-adds, {:.2} M parameters, {:.1} MB read and written, arena {:.0} kB",
@@ -63,7 +63,7 @@ fn print(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         report.isa,
         total(|layer| layer.multiply_adds) / 1e6,
         report.parameters as f64 / 1e6,
-        total(|layer| layer.bytes) / 1e6,
+        total(|layer| layer.bytes as u64) / 1e6,
         report.arena as f64 / 1e3,
     )
 }

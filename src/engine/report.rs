@@ -32,7 +32,7 @@ pub struct LayerReport {
     pub residual: bool,
     pub input: Shape,
     pub output: Shape,
-    pub multiply_adds: usize,
+    pub multiply_adds: u64,
     /// Bytes that are read and written: inputs, output, weights.
     pub bytes: usize,
     /// Bytes of the arena between the first and the last value of the output.

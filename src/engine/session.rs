@@ -65,7 +65,7 @@ impl Session {
                     height: shape.height,
                     width: shape.width,
                     classes: packed.output_len(),
-                    runner: Runner::Net(Executor::new(packed, team)),
+                    runner: Runner::Net(Executor::new(packed, team)?),
                 })
             }
             Program::Graph(model) => {
@@ -84,7 +84,7 @@ impl Session {
     /// Another session of the same network, which shares its weights.
     pub fn another(&self) -> Result<Self, EngineError> {
         let runner = match &self.runner {
-            Runner::Net(executor) => Runner::Net(executor.another()),
+            Runner::Net(executor) => Runner::Net(executor.another()?),
             Runner::Graph(graph) => Runner::Graph(Box::new(graph.another()?)),
         };
         Ok(Session { runner, ..*self })

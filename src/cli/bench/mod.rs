@@ -29,7 +29,7 @@ struct Record {
     #[serde(flatten)]
     times: Times,
     /// Of one inference; none is counted where tract runs the network.
-    multiply_adds: Option<usize>,
+    multiply_adds: Option<u64>,
     /// A multiply-add is two operations; at the median.
     gflops: Option<f64>,
     /// Measured before and after, on as many threads.
@@ -55,7 +55,7 @@ struct LayerRecord {
     layers: Vec<String>,
     output: String,
     median_ms: f64,
-    multiply_adds: usize,
+    multiply_adds: u64,
     gflops: f64,
     peak_share: f64,
     bytes: usize,
@@ -99,7 +99,7 @@ pub fn bench(args: &BenchArgs, started: Instant) -> Result<()> {
     let peak = before.max(machine::peak(isa, threads));
     let peak_rss_bytes = machine::peak_rss_bytes();
     let times = Times::of(durations);
-    let multiply_adds: Option<usize> = layers
+    let multiply_adds: Option<u64> = layers
         .as_ref()
         .map(|layers| layers.iter().map(|layer| layer.multiply_adds).sum());
     let gflops = multiply_adds.map(|count| gflops(count, times.median_ms));
@@ -188,7 +188,7 @@ fn per_layer(
     Ok(records.collect())
 }
 
-fn gflops(multiply_adds: usize, ms: f64) -> f64 {
+fn gflops(multiply_adds: u64, ms: f64) -> f64 {
     2.0 * multiply_adds as f64 / (ms * 1e6)
 }
 

@@ -183,8 +183,8 @@ impl<'a> Partition<'a> {
         let Some(mut first) = refusal(self.model, reader, &nodes) else {
             return Ok(());
         };
-        let all: usize = self.order.iter().map(|id| products(self.model, *id)).sum();
-        let of_theirs: usize = nodes.iter().map(|id| products(self.model, *id)).sum();
+        let all: u64 = self.order.iter().map(|id| products(self.model, *id)).sum();
+        let of_theirs: u64 = nodes.iter().map(|id| products(self.model, *id)).sum();
         if of_theirs * 2 < all {
             return Ok(());
         }
@@ -214,7 +214,7 @@ fn refusal(model: &TypedModel, reader: &Reader, nodes: &[usize]) -> Option<NotCo
 }
 
 /// Multiply-adds of a node, as tract counts them.
-pub(super) fn products(model: &TypedModel, id: usize) -> usize {
+pub(super) fn products(model: &TypedModel, id: usize) -> u64 {
     let Ok(facts) = model.node_input_facts(id) else {
         return 0;
     };
@@ -223,6 +223,6 @@ pub(super) fn products(model: &TypedModel, id: usize) -> usize {
         .into_iter()
         .filter(|(cost, _)| matches!(cost, Cost::FMA(_)));
     products
-        .filter_map(|(_, count)| count.to_usize().ok())
+        .filter_map(|(_, count)| u64::try_from(count.to_i64().ok()?).ok())
         .sum()
 }

@@ -37,6 +37,9 @@ pub struct Arena {
     len: usize,
 }
 
+/// Values of f32 that memory can have addresses for.
+const MOST: usize = isize::MAX as usize / size_of::<f32>();
+
 /// The first and the last step that has a value.
 #[derive(Debug, Clone, Copy)]
 struct Life {
@@ -45,9 +48,10 @@ struct Life {
 }
 
 impl Arena {
-    /// `steps` are the spans that each step reads or writes, `line` the elements in a cache line. Values that are never there together share memory: the
-    /// largest are placed first, each as low as it fits.
-    pub fn plan(net: &Net, steps: &[Vec<Span>], line: usize) -> Arena {
+    /// `steps` are the spans that each step reads or writes, `line` the elements in a cache line. Values that are never
+    /// there together share memory: the largest are placed first, each as low as it fits. `None` if memory has no
+    /// addresses for so many.
+    pub fn plan(net: &Net, steps: &[Vec<Span>], line: usize) -> Option<Arena> {
         let shapes = net.values().to_vec();
         let mut lives: Vec<Option<Life>> = vec![None; shapes.len()];
         let mut touch = |value: usize, step: usize| {
@@ -91,12 +95,16 @@ impl Arena {
             let at = placed.partition_point(|other| offsets[*other] < offset);
             placed.insert(at, value);
             len = len.max(offset + size(value));
+            // As every value is checked to be no longer than this, the sums above do not overflow.
+            if len > MOST {
+                return None;
+            }
         }
-        Arena {
+        Some(Arena {
             offsets,
             shapes,
             len,
-        }
+        })
     }
 
     /// Elements in all.

@@ -43,11 +43,11 @@ pub struct Packed<E = f32> {
     /// Sums of each channel that each part of a step adds up, at most.
     sums_len: usize,
     /// Multiply-adds that are worth a thread.
-    grain: usize,
+    grain: u64,
 }
 
 /// What it takes to wake a thread is small beside these.
-const GRAIN: usize = 200_000;
+const GRAIN: u64 = 200_000;
 
 impl<E: Element> Packed<E> {
     /// `cache`: bytes that one thread may fill of the cache that is its own, for layers to be computed together; without it
@@ -108,24 +108,26 @@ pub struct Executor<E = f32> {
 const CACHE_LINE: usize = 64;
 
 impl<E: Element> Executor<E> {
-    pub fn new(packed: Arc<Packed<E>>, team: Arc<Team>) -> Self {
-        let arena = vec![E::default(); packed.arena_len + CACHE_LINE / size_of::<E>()];
+    /// # Errors
+    /// If there is not so much memory.
+    pub fn new(packed: Arc<Packed<E>>, team: Arc<Team>) -> Result<Self, EngineError> {
+        let arena: Vec<E> = zeros(packed.arena_len + CACHE_LINE / size_of::<E>())?;
         let start = arena.as_ptr().align_offset(CACHE_LINE);
-        Executor {
+        Ok(Executor {
             // An allocator may say that it cannot tell.
             start: if start < CACHE_LINE { start } else { 0 },
             arena,
             scratch: Scratch {
-                values: vec![E::default(); packed.scratch_len * team.threads()],
-                sums: vec![0.0; packed.sums_len * team.threads()],
+                values: zeros(packed.scratch_len.saturating_mul(team.threads()))?,
+                sums: zeros(packed.sums_len.saturating_mul(team.threads()))?,
             },
             team,
             packed,
-        }
+        })
     }
 
     /// Another one with the same weights and threads.
-    pub fn another(&self) -> Self {
+    pub fn another(&self) -> Result<Self, EngineError> {
         Executor::new(self.packed.clone(), self.team.clone())
     }
 
@@ -183,8 +185,8 @@ impl<E: Element> Executor<E> {
         let (scratch, team) = (&mut self.scratch, &self.team);
         packed.steps.iter().try_for_each(|step| {
             each(step, &mut |step| {
-                let parts = (step.cost / packed.grain).clamp(1, team.threads());
-                step.run(picture.take(), arena, scratch, parts, team)
+                let parts = (step.cost / packed.grain).clamp(1, team.threads() as u64);
+                step.run(picture.take(), arena, scratch, parts as usize, team)
             })
         })?;
         let arena = &self.arena[self.start..][..packed.arena_len];
@@ -196,6 +198,22 @@ impl<E: Element> Executor<E> {
 enum Input<'a> {
     Planes(&'a [f32]),
     Picture(Picture<'a>),
+}
+
+/// Memory for so many; an error where there is less, or where it is beyond the addresses of a 32-bit system.
+fn zeros<E: Element>(len: usize) -> Result<Vec<E>, EngineError> {
+    let mut values = Vec::new();
+    values.try_reserve_exact(len).map_err(|_| too_large())?;
+    values.resize(len, E::default());
+    Ok(values)
+}
+
+fn too_large() -> EngineError {
+    EngineError::Prepare(
+        "there is not enough memory for the values between its layers; \
+         try a smaller picture or fewer threads"
+            .to_owned(),
+    )
 }
 
 /// Whether a step could be run.

@@ -8,7 +8,7 @@ use super::arena::Arena;
 use super::chain::{Chain, Link};
 use super::fuse::{self, Group};
 use super::step::{Means, Run, Step};
-use super::{CACHE_LINE, GRAIN, Packed};
+use super::{CACHE_LINE, GRAIN, Packed, too_large};
 use crate::engine::EngineError;
 use crate::engine::net::{Kind, Layer, Net, Span, Weights};
 
@@ -28,7 +28,8 @@ pub(super) fn pack<E: Element>(
         .iter()
         .map(|group| touched(&net, group, &means))
         .collect();
-    let arena = Arena::plan(&net, &spans, CACHE_LINE / size_of::<E>());
+    let line = CACHE_LINE / size_of::<E>();
+    let arena = Arena::plan(&net, &spans, line).ok_or_else(too_large)?;
     let input = net.input();
     let whole = Span {
         value: net.input_value(),

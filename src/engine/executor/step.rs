@@ -130,24 +130,25 @@ impl<E: Element> Run<E> {
     }
 
     /// Multiply-adds, or what takes about as long.
-    pub fn cost(&self, input: Place, output: Place) -> usize {
+    pub fn cost(&self, input: Place, output: Place) -> u64 {
         /// Values that are read and written for each step of arithmetic.
         const PASS: usize = 8;
         /// Pixels that it takes as long to multiply a weight with as to read it.
         const READ: usize = 8;
         let values = output.pixels * output.channels;
-        match self {
-            Run::Pointwise { w, .. } => w.n() * w.k() * output.pixels.max(READ),
-            Run::Excite { w, .. } => 2 * w.hidden() * output.channels * READ,
+        let (count, each) = match self {
+            Run::Pointwise { w, .. } => (w.n() * w.k(), output.pixels.max(READ)),
+            Run::Excite { w, .. } => (2 * w.hidden() * output.channels, READ),
             Run::Convolution { window, .. } => {
-                values * input.channels * window.kernel_h * window.kernel_w
+                (values, input.channels * window.kernel_h * window.kernel_w)
             }
             // Memory rather than arithmetic is what takes the time.
             Run::Depthwise { window, .. } | Run::Pool { window, .. } => {
-                values * (window.kernel_h * window.kernel_w).max(PASS)
+                (values, (window.kernel_h * window.kernel_w).max(PASS))
             }
-            _ => values * PASS,
-        }
+            _ => (values, PASS),
+        };
+        count as u64 * each as u64
     }
 }
 
@@ -160,7 +161,7 @@ pub struct Step<E> {
     /// Indices in the network of those that it computes.
     pub layers: Vec<usize>,
     /// In multiply-adds.
-    pub cost: usize,
+    pub cost: u64,
 }
 
 /// What a step needs besides the arena, for all its parts.

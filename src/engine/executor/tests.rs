@@ -365,19 +365,19 @@ proptest! {
             let mut packed = Packed::<f32>::new(net.clone(), isa, None).unwrap();
             packed.grain = 1;
             let packed = Arc::new(packed);
-            let mut executor = Executor::new(packed.clone(), team(1));
+            let mut executor = Executor::new(packed.clone(), team(1)).unwrap();
             let input = planes(&input, net.input().channels);
             let first = executor.run(&input).unwrap().to_vec();
             for (found, expected) in first.iter().zip(expected) {
                 prop_assert!((found - expected).abs() <= 1e-4 * scale, "{found}, not {expected}");
             }
             // Nothing of one picture is left for the next, nor of one executor for another.
-            let mut another = executor.another();
+            let mut another = executor.another().unwrap();
             prop_assert_eq!(another.run(&input).unwrap(), &first[..]);
             prop_assert_eq!(executor.run(&input).unwrap(), &first[..]);
             // Threads change nothing but the order in which means are added up.
             for threads in [2, 3] {
-                let mut executor = Executor::new(packed.clone(), team(threads));
+                let mut executor = Executor::new(packed.clone(), team(threads)).unwrap();
                 let shared = executor.run(&input).unwrap();
                 for (found, alone) in shared.iter().zip(&first) {
                     prop_assert!((found - alone).abs() <= 1e-5 * scale, "{found}, not {alone}");
@@ -394,7 +394,7 @@ proptest! {
             .iter()
             .map(|layer| layer.reads().chain([layer.output]).collect())
             .collect();
-        let arena = Arena::plan(&net, &steps, 16);
+        let arena = Arena::plan(&net, &steps, 16).unwrap();
         for (step, spans) in steps.iter().enumerate() {
             let written = arena.place(spans[spans.len() - 1]).range(0);
             prop_assert!(written.end <= arena.len());
@@ -441,4 +441,34 @@ fn memory_is_used_again() {
             .arena_len,
         2 * 256
     );
+}
+
+/// Of the largest values that a 32-bit system has addresses for, it has none for three.
+#[test]
+fn memory_that_cannot_be_had_is_an_error() {
+    assert!(super::zeros::<f32>(usize::MAX).is_err());
+    let large = Shape {
+        height: 1 << 13,
+        width: 1 << 13,
+        channels: 4,
+    };
+    let mut maker = Maker::new(1);
+    let picture = maker.value(large);
+    let copies = [(); 2].map(|()| {
+        let copy = maker.value(large);
+        maker.layer(Kind::Activate, picture, copy, Activation::Identity);
+        copy
+    });
+    let sum = maker.value(large);
+    let kind = Kind::Add { other: copies[1] };
+    maker.layer(kind, copies[0], sum, Activation::Identity);
+    let mean = maker.value(Shape {
+        height: 1,
+        width: 1,
+        channels: 4,
+    });
+    maker.layer(Kind::Mean, sum, mean, Activation::Identity);
+    let net = Net::new(maker.values, maker.layers, 0, mean).unwrap();
+    let packed = Packed::<f32>::new(net, Isa::available()[0], None);
+    assert_eq!(packed.is_ok(), usize::BITS > 32);
 }

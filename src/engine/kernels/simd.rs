@@ -155,7 +155,8 @@ macro_rules! single {
     };
 }
 
-/// The registers that any processor has, as far as the compiler finds them.
+/// The registers that any processor has, as far as the compiler finds them. On 32-bit ARM it finds no vectors, NEON or
+/// not: there these make denormals zero, which is not its to decide.
 #[derive(Debug, Clone, Copy)]
 pub struct Portable;
 

@@ -170,14 +170,14 @@ impl Kind {
     }
 
     /// Of convolutions and linear layers, for an output of so many pixels.
-    pub fn multiply_adds(&self, pixels: usize) -> usize {
+    pub fn multiply_adds(&self, pixels: usize) -> u64 {
         match self {
             Kind::Pointwise { weights, .. }
             | Kind::Convolution { weights, .. }
-            | Kind::Depthwise { weights, .. } => weights.len() * pixels,
+            | Kind::Depthwise { weights, .. } => weights.len() as u64 * pixels as u64,
             Kind::Excite {
                 squeeze, excite, ..
-            } => squeeze.len() + excite.len(),
+            } => (squeeze.len() + excite.len()) as u64,
             Kind::Part { part, .. } => part.multiply_adds,
             _ => 0,
         }

@@ -22,7 +22,7 @@ pub struct Part {
     /// Why it is no layers.
     pub reason: String,
     pub parameters: usize,
-    pub multiply_adds: usize,
+    pub multiply_adds: u64,
     pub delegate: Box<dyn Delegate>,
 }
 

@@ -12,8 +12,14 @@ pub struct NetError {
     what: String,
 }
 
-/// The largest height, width, kernel, stride or padding.
-const LARGEST: usize = 1 << 15;
+/// The largest height, width, kernel, stride or padding: products of two are added up, on 32-bit systems as well.
+const LARGEST: usize = 1 << 14;
+
+/// Whether each is written is noted for so many channels.
+const MOST_CHANNELS: usize = 1 << 24;
+
+/// Offsets of many values are added up; a 32-bit system has addresses for fewer.
+const MOST_VALUES: usize = if usize::BITS > 32 { 1 << 31 } else { 1 << 29 };
 
 pub(super) fn verify(net: &Net) -> Result<(), NetError> {
     let fault = |layer: &str, what: &str| NetError {
@@ -29,9 +35,8 @@ pub(super) fn verify(net: &Net) -> Result<(), NetError> {
         let len = height
             .checked_mul(width)
             .and_then(|n| n.checked_mul(channels));
-        // Offsets of many values are added up.
-        let fits = len.is_some_and(|len| len > 0 && len < (1 << 31));
-        if !fits || height > LARGEST || width > LARGEST {
+        let fits = len.is_some_and(|len| (1..MOST_VALUES).contains(&len));
+        if !fits || height > LARGEST || width > LARGEST || channels > MOST_CHANNELS {
             return Err(fault("", &format!("a value of {shape:?}")));
         }
     }
@@ -291,5 +296,25 @@ mod tests {
         assert_eq!(error.what, "a shuffle's sizes differ");
         assert!(Net::new(values(), Vec::new(), 2, whole).is_err());
         assert!(Net::new(vec![shape(0), shape(4)], good, 0, whole).is_err());
+    }
+
+    #[test]
+    fn sizes_that_no_address_reaches_are_refused() {
+        let picture = |height, width, channels| Shape {
+            height,
+            width,
+            channels,
+        };
+        let large = picture(LARGEST, LARGEST, 2);
+        let mean = Layer {
+            kind: Kind::Mean,
+            ..copy("a", span(0, 0, 2), span(1, 0, 2))
+        };
+        let net = |large| Net::new(vec![large, shape(2)], vec![mean.clone()], 0, span(1, 0, 2));
+        assert_eq!(net(large).is_ok(), usize::BITS > 32);
+        assert!(net(picture(LARGEST, LARGEST, 1 << 8)).is_err());
+        assert!(net(picture(2 * LARGEST, 1, 2)).is_err());
+        assert!(net(picture(1, 1, 2 * MOST_CHANNELS)).is_err());
+        assert!(net(picture(LARGEST, usize::MAX / LARGEST + 1, 2)).is_err());
     }
 }

@@ -124,7 +124,7 @@ proptest! {
                     let mut packed = Packed::<f32>::new(net.clone(), isa, cache).unwrap();
                     packed.grain = 1;
                     let packed = Arc::new(packed);
-                    let mut executor = Executor::new(packed.clone(), team(threads));
+                    let mut executor = Executor::new(packed.clone(), team(threads)).unwrap();
                     let result = executor.run(&input).unwrap().to_vec();
                     // Nothing of a picture is left for the next.
                     prop_assert_eq!(executor.run(&input).unwrap(), &result[..]);

@@ -66,7 +66,7 @@ fn what_a_delegate_cannot_do_is_an_error() {
     let net = Net::new(maker.values, maker.layers, 0, sum).unwrap();
     let packed = Arc::new(Packed::<f32>::new(net, Isa::available()[0], None).unwrap());
     let team = Arc::new(Team::new(Threads::new(1).unwrap()).unwrap());
-    let mut executor = Executor::new(packed, team);
+    let mut executor = Executor::new(packed, team).unwrap();
     assert_eq!(executor.run(&[1.0, 2.0, 3.0]).unwrap(), [2.0, 4.0, 6.0]);
     match executor.run(&[f32::INFINITY, 2.0, 3.0]) {
         Err(EngineError::Run(message)) => assert_eq!(message, "too much"),

@@ -39,7 +39,8 @@ fn levels_give_what_their_values_give() {
                 let mut packed = Packed::<f32>::new(net.clone(), isa, cache).unwrap();
                 packed.grain = 1;
                 let grouped = packed.groups().next().is_some_and(|group| group.len() > 1);
-                let mut executor = Executor::new(Arc::new(packed), team(1 + seed as usize % 3));
+                let mut executor =
+                    Executor::new(Arc::new(packed), team(1 + seed as usize % 3)).unwrap();
                 if !executor.takes_pictures() {
                     continue;
                 }
@@ -96,5 +97,9 @@ fn a_picture_that_others_read_too_is_not_taken() {
     maker.layer(Kind::Mean, spans[2], mean, Activation::Identity);
     let net = Net::new(maker.values, maker.layers, 0, mean).unwrap();
     let packed = Packed::<f32>::new(net, Isa::best(), None).unwrap();
-    assert!(!Executor::new(Arc::new(packed), team(1)).takes_pictures());
+    assert!(
+        !Executor::new(Arc::new(packed), team(1))
+            .unwrap()
+            .takes_pictures()
+    );
 }

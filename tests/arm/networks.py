@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every network of the zoo, compiled here and run by the aarch64 program under QEMU, against the recorded logits.
+"""Every network of the zoo, compiled here and run by the program for ARM under QEMU, against the recorded logits.
 
     networks.py PROGRAM --core CORE [--most MULTIPLY-ADDS] -- COMMAND...    (the command that runs the other program)
 

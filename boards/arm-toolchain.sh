@@ -1,15 +1,24 @@
 #!/bin/bash
-# Makes a cross toolchain for aarch64-unknown-linux-gnu on amd64 Debian, from Debian's packages alone: for machines
-# without a container engine, where `cross` cannot run.
+# Makes a cross toolchain for 64-bit or 32-bit ARM on amd64 Debian, from Debian's packages alone: for machines without a
+# container engine, where `cross` cannot run.
 #
-#   aarch64-toolchain.sh DIR
+#   arm-toolchain.sh aarch64|armv7 DIR
 #
-# Unpacks into DIR a Rust compiler with the aarch64 standard library, a sysroot with Debian 11's glibc 2.31 (so that
+# Unpacks into DIR a Rust compiler with the target's standard library, a sysroot with Debian 11's glibc 2.31 (so that
 # the binary starts on Raspberry Pi OS bullseye and JetPack 5) and a linker for it; writes DIR/env.sh to be sourced.
-# Installs on the machine: the aarch64 GCC, QEMU's user mode, libclang. Leaves rustup and dpkg's architectures alone.
+# Installs on the machine: the target's GCC, QEMU's user mode, libclang's headers. Leaves rustup and dpkg's
+# architectures alone.
 set -euo pipefail
 
-dir=$(mkdir -p "$1" && cd "$1" && pwd)
+case $1 in
+aarch64) target=aarch64-unknown-linux-gnu machine=arm64 gnu=aarch64-linux-gnu qemu=qemu-aarch64 core=cortex-a72 ;;
+armv7) target=armv7-unknown-linux-gnueabihf machine=armhf gnu=arm-linux-gnueabihf qemu=qemu-arm core=cortex-a7 ;;
+*)
+    echo "$1 is neither aarch64 nor armv7" >&2
+    exit 2
+    ;;
+esac
+dir=$(mkdir -p "$2" && cd "$2" && pwd)
 # The compiler comes from one release and the C library from another, whatever release this machine runs.
 compiler_suite=bookworm
 sysroot_suite=bullseye
@@ -17,7 +26,7 @@ sysroot_suite=bullseye
 # libclang itself is boards/setup.sh's to install; its headers are for bindgen, of the same version.
 missing=()
 clang=$(ls /usr/lib/*/libclang-[0-9]*.so.1 2>/dev/null | sed -n 's/.*libclang-\([0-9]*\).*/\1/p' | sort -n | tail -n 1)
-for package in gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user ${clang:+libclang-common-$clang-dev}; do
+for package in "gcc-$gnu" "libc6-dev-$machine-cross" qemu-user ${clang:+libclang-common-$clang-dev}; do
     dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
 done
 if [ ${#missing[@]} -gt 0 ]; then
@@ -35,10 +44,10 @@ security_archive=$(grep -- '-security$' <<<"$archives" | head -n 1 || true)
 main_archive=${main_archive:-http://deb.debian.org/debian}
 security_archive=${security_archive:-http://deb.debian.org/debian-security}
 
-# private_apt NAME "ARCHIVE SUITE"...: package lists for amd64 and arm64 in DIR/apt-NAME.
+# private_apt NAME ARCHITECTURES "ARCHIVE SUITE"...: package lists in DIR/apt-NAME.
 private_apt() {
-    local state=$dir/apt-$1 source
-    shift
+    local state=$dir/apt-$1 architectures=$2 source
+    shift 2
     mkdir -p "$state"/lists/partial "$state"/cache/archives/partial
     : >"$state/status"
     for source in "$@"; do
@@ -47,7 +56,7 @@ private_apt() {
     cat >"$state/apt.conf" <<EOF
 Dir::State "$state"; Dir::State::lists "$state/lists"; Dir::State::status "$state/status";
 Dir::Cache "$state/cache"; Dir::Etc::sourcelist "$state/sources.list"; Dir::Etc::sourceparts "-";
-APT::Architecture "amd64"; APT::Architectures { "amd64"; "arm64"; }; APT::Sandbox::User "root";
+APT::Architecture "amd64"; APT::Architectures { $architectures }; APT::Sandbox::User "root";
 Acquire::Languages "none"; Acquire::Retries "3";
 EOF
     APT_CONFIG=$state/apt.conf apt-get update -q >/dev/null
@@ -65,13 +74,18 @@ unpack() {
 }
 
 if [ ! -e "$dir/complete" ]; then
-    private_apt compiler "$main_archive $compiler_suite" "$security_archive $compiler_suite-security"
+    # The security archive has no compiler for armhf: its standard library is built below.
+    private_apt compiler '"amd64"; "arm64";' "$main_archive $compiler_suite" \
+        "$security_archive $compiler_suite-security"
     depends() { APT_CONFIG=$dir/apt-compiler/apt.conf apt-cache depends "$1" | sed -n "s/^ *Depends: \($2[^ ]*\)/\1/p" | head -n 1; }
     # The same release of Rust that other Debian software for the web is built with: a current one.
     libstd=$(depends libstd-rust-web-dev libstd-rust-web-)
     libllvm=$(depends "$libstd" libllvm)
-    unpack compiler rust rustc-web:amd64 "$libstd:amd64" libstd-rust-web-dev:amd64 libstd-rust-web-dev:arm64 \
-        "$libllvm:amd64"
+    case $machine in
+    arm64) standard_library=libstd-rust-web-dev:arm64 ;;
+    armhf) standard_library=rust-web-src ;;
+    esac
+    unpack compiler rust rustc-web:amd64 "$libstd:amd64" libstd-rust-web-dev:amd64 "$libllvm:amd64" "$standard_library"
     cat >"$dir/rust/rustc" <<'EOF'
 #!/bin/sh
 here=$(dirname "$(readlink -f "$0")")
@@ -81,9 +95,9 @@ exec "$here/usr/bin/rustc" "$@"
 EOF
     chmod +x "$dir/rust/rustc"
 
-    private_apt sysroot "$main_archive $sysroot_suite"
-    unpack sysroot sysroot libc6:arm64 libc6-dev:arm64 linux-libc-dev:arm64 libcrypt1:arm64 libcrypt-dev:arm64 \
-        libgcc-s1:arm64
+    private_apt sysroot "\"$machine\";" "$main_archive $sysroot_suite"
+    unpack sysroot sysroot "libc6:$machine" "libc6-dev:$machine" "linux-libc-dev:$machine" "libcrypt1:$machine" \
+        "libcrypt-dev:$machine" "libgcc-s1:$machine"
     # Absolute links would lead out of the sysroot.
     (
         cd "$dir/sysroot"
@@ -93,18 +107,25 @@ EOF
     )
 
     # A root for QEMU for each kind of core: programs also read /proc/cpuinfo, which QEMU does not emulate.
-    core() { # NAME PART VARIANT FEATURES
+    core() { # NAME ARCHITECTURE PART VARIANT FEATURES
         mkdir -p "$dir/$1/proc"
         ln -sfn ../sysroot/lib "$dir/$1/lib"
         ln -sfn ../sysroot/usr "$dir/$1/usr"
         for processor in 0 1 2 3; do
-            printf 'processor\t: %s\nBogoMIPS\t: 108.00\nFeatures\t: %s\nCPU implementer\t: 0x41\n' "$processor" "$4"
-            printf 'CPU architecture: 8\nCPU variant\t: %s\nCPU part\t: %s\nCPU revision\t: 1\n\n' "$3" "$2"
+            printf 'processor\t: %s\nBogoMIPS\t: 108.00\nFeatures\t: %s\nCPU implementer\t: 0x41\n' "$processor" "$5"
+            printf 'CPU architecture: %s\nCPU variant\t: %s\nCPU part\t: %s\nCPU revision\t: 1\n\n' "$2" "$4" "$3"
         done >"$dir/$1/proc/cpuinfo"
     }
-    core cortex-a53 0xd03 0x0 "fp asimd evtstrm crc32 cpuid"
-    core cortex-a72 0xd08 0x0 "fp asimd evtstrm crc32 cpuid"
-    core cortex-a76 0xd0b 0x4 "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp"
+    case $machine in
+    arm64)
+        core cortex-a53 8 0xd03 0x0 "fp asimd evtstrm crc32 cpuid"
+        core cortex-a72 8 0xd08 0x0 "fp asimd evtstrm crc32 cpuid"
+        core cortex-a76 8 0xd0b 0x4 "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp"
+        ;;
+    armhf)
+        core cortex-a7 7 0xc07 0x0 "half thumb fastmult vfp edsp neon vfpv3 tls vfpv4 idiva idivt vfpd32 lpae evtstrm"
+        ;;
+    esac
     rm -rf "$dir"/apt-*
     touch "$dir/complete"
 fi
@@ -113,13 +134,33 @@ fi
 cat >"$dir/linker" <<EOF
 #!/bin/sh
 root=$dir/sysroot
-exec aarch64-linux-gnu-gcc --sysroot=\$root -B\$root/usr/lib/aarch64-linux-gnu/ -L\$root/usr/lib/aarch64-linux-gnu \\
-    -L\$root/lib/aarch64-linux-gnu "\$@"
+exec $gnu-gcc --sysroot=\$root -B\$root/usr/lib/$gnu/ -L\$root/usr/lib/$gnu -L\$root/lib/$gnu "\$@"
 EOF
 chmod +x "$dir/linker"
+variables=CARGO_TARGET_$(tr a-z- A-Z_ <<<"$target")
 cat >"$dir/env.sh" <<EOF
 export RUSTC=$dir/rust/rustc
-export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=$dir/linker
-export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -cpu cortex-a72 -L $dir/cortex-a72"
+export ${variables}_LINKER=$dir/linker
+export ${variables}_RUNNER="$qemu -cpu $core -L $dir/$core"
 EOF
-echo "now: . $dir/env.sh && cargo build --release --target aarch64-unknown-linux-gnu"
+
+# What Debian has not compiled is compiled here, as cargo's unstable `build-std` does it, and laid beside the compiler's
+# own: from then on the target needs no unstable option.
+library=$dir/rust/usr/lib/rustlib/$target/lib
+if [ ! -e "$library" ]; then
+    work=$(mktemp -d "$dir/library.XXXX")
+    echo '#![no_std]' >"$work/lib.rs"
+    printf '%s\n' '[package]' 'name = "empty"' '[lib]' 'path = "lib.rs"' '[workspace]' >"$work/Cargo.toml"
+    (
+        . "$dir/env.sh"
+        unset RUSTFLAGS
+        cd "$work"
+        RUSTC_BOOTSTRAP=1 cargo build -q --release -Z build-std=std,test --target "$target" --target-dir .
+    )
+    mkdir -p "$(dirname "$library")" "$work/lib"
+    cp "$work/$target"/release/deps/lib*.rlib "$work/lib"
+    rm "$work"/lib/libempty-*
+    mv "$work/lib" "$library"
+    rm -r "$work"
+fi
+echo "now: . $dir/env.sh && cargo build --release --target $target"

@@ -1,11 +1,19 @@
 #!/bin/bash
-# The aarch64 build under QEMU's user mode: starts on an old glibc, classifies the bundled photographs as the native
-# build does, and computes what the zoo's references do.
+# A build for ARM under QEMU's user mode: starts on an old glibc, classifies the bundled photographs as the native build
+# does, and computes what the zoo's references do.
+#
+#   run.sh aarch64|armv7 TOOLCHAIN    (as boards/arm-toolchain.sh takes them)
+#
+# MOST_MULTIPLY_ADDS: runs the networks that take so many at most, rather than what QEMU does in minutes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-toolchain=target/aarch64-toolchain
-program=target/aarch64-unknown-linux-gnu/release/edge-classify
+toolchain=$2
+case $1 in
+aarch64) target=aarch64-unknown-linux-gnu gnu=aarch64-linux-gnu qemu=qemu-aarch64 ;;
+armv7) target=armv7-unknown-linux-gnueabihf gnu=arm-linux-gnueabihf qemu=qemu-arm ;;
+esac
+program=target/$target/release/edge-classify
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 passed=0
@@ -26,7 +34,7 @@ check() { # NAME COMMAND...
 # Raspberry Pi OS bullseye and JetPack 5 have glibc 2.31.
 glibc_is_old_enough() {
     local newest
-    newest=$(aarch64-linux-gnu-objdump -T "$program" | grep -oE 'GLIBC_[0-9.]+' | sort -Vu | tail -n 1)
+    newest=$("$gnu-objdump" -T "$program" | grep -oE 'GLIBC_[0-9.]+' | sort -Vu | tail -n 1)
     echo "newest symbol version needed: $newest"
     [ -n "$newest" ] && [ "$(printf '%s\nGLIBC_2.31\n' "$newest" | sort -V | tail -n 1)" = GLIBC_2.31 ]
 }
@@ -34,8 +42,8 @@ glibc_is_old_enough() {
 # Nothing but the C library and its kin may have to be installed on a board.
 libraries_are_basic() {
     local others
-    others=$(aarch64-linux-gnu-objdump -p "$program" | awk '$1 == "NEEDED" { print $2 }' |
-        grep -vE '^(libc|libm|libgcc_s|libdl|libpthread|librt|ld-linux-aarch64)\.so' || true)
+    others=$("$gnu-objdump" -p "$program" | awk '$1 == "NEEDED" { print $2 }' |
+        grep -vE '^(libc|libm|libgcc_s|libdl|libpthread|librt|ld-linux-aarch64|ld-linux-armhf)\.so' || true)
     [ -z "$others" ] || { echo "needs $others"; return 1; }
 }
 
@@ -47,7 +55,7 @@ classify() { # ARG... : the best class of each photograph
 emulated() { # CORE ARG...
     local core=$1
     shift
-    qemu-aarch64 -cpu "$core" -L "$toolchain/$core" "$program" "$@"
+    "$qemu" -cpu "$core" -L "$toolchain/$core" "$program" "$@"
 }
 
 # same_classes CORE FILE...: in two processes, as one emulates a single core.
@@ -65,16 +73,25 @@ same_classes() {
 # networks CORE MOST: those of the zoo with at most so many multiply-adds; the same kernels run the larger ones.
 networks() {
     tests/aarch64/networks.py target/release/edge-classify --core "$1" --most "$2" -- \
-        qemu-aarch64 -cpu "$1" -L "$toolchain/$1" "$program"
+        "$qemu" -cpu "$1" -L "$toolchain/$1" "$program"
 }
 
 photos=(tests/photos/labelled/*.jpg)
 check glibc-2.31 glibc_is_old_enough
 check libraries libraries_are_basic
-check photographs-cortex-a72 same_classes cortex-a72 "${photos[@]}"
-# With dotprod and fp16, which may choose other kernels; a few show it.
-check photographs-cortex-a76 same_classes cortex-a76 "${photos[@]:0:12}"
-check networks-cortex-a72 networks cortex-a72 "${MOST_MULTIPLY_ADDS:-1000000000}"
-check networks-cortex-a76 networks cortex-a76 "${MOST_MULTIPLY_ADDS:-300000000}"
+case $1 in
+aarch64)
+    check photographs-cortex-a72 same_classes cortex-a72 "${photos[@]}"
+    # With dotprod and fp16, which may choose other kernels; a few show it.
+    check photographs-cortex-a76 same_classes cortex-a76 "${photos[@]:0:12}"
+    check networks-cortex-a72 networks cortex-a72 "${MOST_MULTIPLY_ADDS:-1000000000}"
+    check networks-cortex-a76 networks cortex-a76 "${MOST_MULTIPLY_ADDS:-300000000}"
+    ;;
+armv7)
+    # Pictures are slow to classify without vectors; networks tell more.
+    check photographs-cortex-a7 same_classes cortex-a7 "${photos[@]:0:12}"
+    check networks-cortex-a7 networks cortex-a7 "${MOST_MULTIPLY_ADDS:-1000000000}"
+    ;;
+esac
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
