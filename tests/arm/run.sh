@@ -72,7 +72,7 @@ same_classes() {
 
 # networks CORE MOST: those of the zoo with at most so many multiply-adds; the same kernels run the larger ones.
 networks() {
-    tests/aarch64/networks.py target/release/edge-classify --core "$1" --most "$2" -- \
+    tests/arm/networks.py target/release/edge-classify --core "$1" --most "$2" -- \
         "$qemu" -cpu "$1" -L "$toolchain/$1" "$program"
 }
 
