@@ -39,7 +39,11 @@ fn read(path: &Path, shape: [u64; 4]) -> Result<Vec<f32>> {
     let Ok(values) = npy.data::<f32>() else {
         bail!("the tensor is not float32; save tensor.astype(numpy.float32)");
     };
-    Ok(values.collect::<Result<_, _>>()?)
+    let mut tensor = Vec::with_capacity(shape.iter().product::<u64>() as usize);
+    for value in values {
+        tensor.push(value?);
+    }
+    Ok(tensor)
 }
 
 fn write(path: &Path, logits: &[f32]) -> Result<()> {

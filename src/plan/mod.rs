@@ -2,7 +2,7 @@
 //!
 //! A safetensors file. Its metadata has one entry, JSON: the version of the form, the layers, the model's card (TOML)
 //! and its labels. Each tensor, and that entry, comes with the XXH3 of its bytes, so that a file that was damaged is
-//! noticed before anything is computed with it. Loading reads one tensor at a time.
+//! noticed before anything is computed with it. Loading reads a part of a tensor at a time.
 
 mod read;
 mod schema;
@@ -53,7 +53,11 @@ pub const VERSION: u64 = 1;
 /// The entry of the metadata.
 const ENTRY: &str = "edge-classify";
 
-/// Checksum as it is written.
 fn checksum(bytes: &[u8]) -> String {
-    format!("{:016x}", xxhash_rust::xxh3::xxh3_64(bytes))
+    format_checksum(xxhash_rust::xxh3::xxh3_64(bytes))
+}
+
+/// Checksum as it is written.
+fn format_checksum(checksum: u64) -> String {
+    format!("{checksum:016x}")
 }

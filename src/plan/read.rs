@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use safetensors::Dtype;
+use xxhash_rust::xxh3::Xxh3;
 
 use super::schema::{Contents, Envelope};
 use super::write::name;
-use super::{Belongings, ENTRY, PlanError, VERSION, checksum};
+use super::{Belongings, ENTRY, PlanError, VERSION, checksum, format_checksum};
 use crate::engine::net::{Net, Store, Weights};
 use crate::safetensors_header::{self, HeaderError};
 
@@ -127,27 +128,42 @@ impl Plan {
 }
 
 impl Store for Tensors {
-    fn read(&self, index: usize, into: &mut Vec<f32>) -> Result<(), String> {
+    fn read(
+        &self,
+        index: usize,
+        at_once: usize,
+        buffer: &mut Vec<f32>,
+        take: &mut dyn FnMut(&[f32]),
+    ) -> Result<(), String> {
         let Place {
             offset,
             len,
             checksum: expected,
         } = &self.places[index];
-        into.resize(len / size_of::<f32>(), 0.0);
-        let bytes: &mut [u8] = bytemuck::cast_slice_mut(into);
         let failed = |what: String| format!("{}: {what}", self.path.display());
-        self.file
-            .read_exact_at(bytes, *offset)
-            .map_err(|e| failed(e.to_string()))?;
-        if checksum(bytes) != *expected {
+        let len = len / size_of::<f32>();
+        let mut hasher = Xxh3::new();
+        let mut read = 0;
+        while read < len {
+            buffer.resize(at_once.clamp(1, len - read), 0.0);
+            let bytes: &mut [u8] = bytemuck::cast_slice_mut(buffer);
+            let at = offset + (read * size_of::<f32>()) as u64;
+            self.file
+                .read_exact_at(bytes, at)
+                .map_err(|e| failed(e.to_string()))?;
+            hasher.update(bytes);
+            if cfg!(target_endian = "big") {
+                for value in buffer.iter_mut() {
+                    *value = f32::from_bits(value.to_bits().swap_bytes());
+                }
+            }
+            take(buffer);
+            read += buffer.len();
+        }
+        if format_checksum(hasher.digest()) != *expected {
             return Err(failed(format!(
                 "damaged: the checksum of tensor {index} differs; compile or copy it again"
             )));
-        }
-        if cfg!(target_endian = "big") {
-            for value in into {
-                *value = f32::from_bits(value.to_bits().swap_bytes());
-            }
         }
         Ok(())
     }

@@ -217,6 +217,46 @@ fn a_tensor_that_is_damaged_later_is_named_when_it_is_read() {
     );
 }
 
+#[test]
+fn a_tensor_that_is_read_in_parts_is_checked_as_a_whole() {
+    let values = [3, 20_000].map(|channels| Shape {
+        height: 1,
+        width: 1,
+        channels,
+    });
+    let span = |value: usize, channels| Span {
+        value,
+        first: 0,
+        channels,
+    };
+    let layer = Layer {
+        name: "wide".to_owned(),
+        kind: Kind::Pointwise {
+            weights: (0..60_000)
+                .map(|i| (i as f32).sin())
+                .collect::<Vec<_>>()
+                .into(),
+            bias: vec![0.5; 20_000].into(),
+            gate: None,
+            residual: None,
+        },
+        activation: Activation::Identity,
+        input: span(0, 3),
+        output: span(1, 20_000),
+    };
+    let net = Net::new(values.into(), vec![layer], 0, span(1, 20_000)).unwrap();
+    let bytes = write(&net, Belongings::default()).unwrap();
+    let file = Written::new(&bytes);
+    assert_eq!(file.use_all().unwrap().1, logits(net).unwrap());
+    let end = bytes.len() - 4 * 20_000;
+    for place in [end - 4 * 60_000, end - 4 * 30_000, end - 1] {
+        let mut damaged = bytes.clone();
+        damaged[place] ^= 1;
+        let error = Written::new(&damaged).use_all().unwrap_err();
+        assert!(error.contains("tensor 0"), "{place}: {error}");
+    }
+}
+
 proptest! {
     /// Of metadata that is whole but says something else, none makes the program panic.
     #[test]

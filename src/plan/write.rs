@@ -13,9 +13,8 @@ use crate::engine::net::Net;
 /// cannot be written.
 pub fn write(net: &Net, belongings: Belongings) -> Result<Vec<u8>, String> {
     let mut bytes: Vec<Vec<u8>> = Vec::new();
-    let mut buffer = Vec::new();
     let network = Network::of(net, |weights| {
-        bytes.push(to_bytes(weights.read(&mut buffer)?));
+        bytes.push(to_bytes(&weights.values()?));
         Ok::<_, String>(bytes.len() - 1)
     })?;
     let contents = Contents {

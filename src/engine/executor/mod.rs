@@ -17,7 +17,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use edge_classify_kernels::{Element, Isa};
+use edge_classify_kernels::{Element, Isa, Lines, Memory};
 
 use super::EngineError;
 use super::net::Net;
@@ -98,9 +98,7 @@ impl<E: Element> Packed<E> {
 /// by the rows of its output.
 pub struct Executor<E = f32> {
     packed: Arc<Packed<E>>,
-    /// With a little more, as its first cache line begins at `start`.
-    arena: Vec<E>,
-    start: usize,
+    arena: Lines<E>,
     scratch: Scratch<E>,
     team: Arc<Team>,
 }
@@ -111,15 +109,17 @@ impl<E: Element> Executor<E> {
     /// # Errors
     /// If there is not so much memory.
     pub fn new(packed: Arc<Packed<E>>, team: Arc<Team>) -> Result<Self, EngineError> {
-        let arena: Vec<E> = zeros(packed.arena_len + CACHE_LINE / size_of::<E>())?;
-        let start = arena.as_ptr().align_offset(CACHE_LINE);
+        let times = |len: usize| len.saturating_mul(team.threads());
+        let (values, sums) = (times(packed.scratch_len), times(packed.sums_len));
+        let bytes = |len: usize| len.saturating_mul(size_of::<E>());
+        let sums_bytes = sums.saturating_mul(size_of::<f32>());
+        let pieces = [bytes(packed.arena_len), bytes(values), sums_bytes];
+        let mut memory = Memory::new(pieces).map_err(|_| too_large())?;
         Ok(Executor {
-            // An allocator may say that it cannot tell.
-            start: if start < CACHE_LINE { start } else { 0 },
-            arena,
+            arena: memory.take(packed.arena_len),
             scratch: Scratch {
-                values: zeros(packed.scratch_len.saturating_mul(team.threads()))?,
-                sums: zeros(packed.sums_len.saturating_mul(team.threads()))?,
+                values: memory.take(values),
+                sums: memory.take(sums),
             },
             team,
             packed,
@@ -173,7 +173,7 @@ impl<E: Element> Executor<E> {
         mut each: impl FnMut(&Step<E>, &mut dyn FnMut(&Step<E>) -> Done) -> Done + Send,
     ) -> Result<&[E], EngineError> {
         let packed = &*self.packed;
-        let arena = &mut self.arena[self.start..][..packed.arena_len];
+        let arena = self.arena.values_mut();
         let mut picture = match input {
             Input::Planes(planes) => {
                 assert_eq!(planes.len(), packed.input_len(), "the picture's length");
@@ -189,8 +189,7 @@ impl<E: Element> Executor<E> {
                 step.run(picture.take(), arena, scratch, parts as usize, team)
             })
         })?;
-        let arena = &self.arena[self.start..][..packed.arena_len];
-        Ok(&arena[packed.output.range(0)])
+        Ok(&self.arena.values()[packed.output.range(0)])
     }
 }
 
@@ -198,14 +197,6 @@ impl<E: Element> Executor<E> {
 enum Input<'a> {
     Planes(&'a [f32]),
     Picture(Picture<'a>),
-}
-
-/// Memory for so many; an error where there is less, or where it is beyond the addresses of a 32-bit system.
-fn zeros<E: Element>(len: usize) -> Result<Vec<E>, EngineError> {
-    let mut values = Vec::new();
-    values.try_reserve_exact(len).map_err(|_| too_large())?;
-    values.resize(len, E::default());
-    Ok(values)
 }
 
 fn too_large() -> EngineError {

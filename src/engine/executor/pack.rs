@@ -1,7 +1,7 @@
 //! From layers to steps: weights packed, places found.
 
 use edge_classify_kernels::{
-    Activation, Element, Isa, PackedConv, PackedDepthwise, PackedExcite, PackedMatrix,
+    Activation, Element, Isa, Memory, PackedConv, PackedDepthwise, PackedExcite, PackedMatrix,
 };
 
 use super::arena::Arena;
@@ -48,7 +48,15 @@ pub(super) fn pack<E: Element>(
     };
     let stem = stem(&net);
     let heights: Vec<usize> = net.values().iter().map(|shape| shape.height).collect();
-    let mut buffer = Vec::new();
+    let pieces = net
+        .layers()
+        .iter()
+        .flat_map(|layer| pieces::<E>(layer, isa));
+    let mut room = Room {
+        memory: Memory::new(pieces)
+            .map_err(|e| EngineError::Prepare(format!("no memory for its weights: {e}")))?,
+        buffer: Vec::new(),
+    };
     let mut layers: Vec<Option<Layer>> = net.into_layers().into_iter().map(Some).collect();
     for Group {
         layers: indices,
@@ -62,7 +70,7 @@ pub(super) fn pack<E: Element>(
             let (input, output) = (arena.place(layer.input), arena.place(layer.output));
             let (activation, height) = (layer.activation, heights[layer.output.value]);
             let name = layer.name.clone();
-            let run = run(layer, with_depthwise(*index), isa, &arena, &mut buffer)
+            let run = run(layer, with_depthwise(*index), isa, &arena, &mut room)
                 .map_err(|problem| EngineError::Prepare(format!("layer '{name}': {problem}")))?;
             cost += run.cost(input, output);
             ends.extend([input, output]);
@@ -113,6 +121,34 @@ fn stem(net: &Net) -> Option<usize> {
     let wide = net.input().width > 1 && net.shape(layer.output).width > 1;
     let fits = matches!(layer.kind, Kind::Convolution { .. }) && net.input().channels == 3;
     (whole && alone && wide && fits).then_some(index)
+}
+
+/// Where weights come to.
+struct Room {
+    memory: Memory,
+    /// For those that are read from elsewhere.
+    buffer: Vec<f32>,
+}
+
+/// Bytes of each piece of memory that a layer's weights are packed into.
+fn pieces<E: Element>(layer: &Layer, isa: Isa) -> impl Iterator<Item = usize> {
+    let (inputs, outputs) = (layer.input.channels, layer.output.channels);
+    let (count, len) = match &layer.kind {
+        Kind::Pointwise { .. } => (1, PackedMatrix::<E>::bytes(isa, outputs, inputs)),
+        Kind::Convolution { window, .. } => {
+            let row = inputs * window.kernel_h * window.kernel_w;
+            (1, PackedMatrix::<E>::bytes(isa, outputs, row))
+        }
+        Kind::Depthwise { window, .. } => {
+            let taps = window.kernel_h * window.kernel_w;
+            (1, PackedDepthwise::<E>::bytes(inputs, taps))
+        }
+        Kind::Excite { squeeze_bias, .. } => {
+            (2, PackedExcite::<E>::bytes(squeeze_bias.len(), outputs))
+        }
+        _ => (0, 0),
+    };
+    std::iter::repeat_n(len, count)
 }
 
 /// Spans of what is in the arena while a group is computed; what is between its layers is not.
@@ -182,13 +218,12 @@ fn means_of_depthwise(net: &Net) -> Vec<Mean> {
     found
 }
 
-/// `buffer` is for weights that are read from elsewhere.
 fn run<E: Element>(
     layer: Layer,
     mean: Option<&Mean>,
     isa: Isa,
     arena: &Arena,
-    buffer: &mut Vec<f32>,
+    Room { memory, buffer }: &mut Room,
 ) -> Result<Run<E>, String> {
     let place = |span: Span| arena.place(span);
     let inputs = layer.input.channels;
@@ -199,49 +234,53 @@ fn run<E: Element>(
             bias,
             gate,
             residual,
-        } => Run::Pointwise {
-            w: PackedMatrix::new(isa, weights.read(buffer)?, outputs, inputs),
-            bias: narrow(&bias, buffer)?,
-            gate: gate.map(place),
-            residual: residual.map(place),
-        },
+        } => {
+            let mut w = PackedMatrix::zeros(isa, outputs, inputs, memory);
+            weights.read_rows(inputs, buffer, |first, rows| w.set_rows(first, rows))?;
+            Run::Pointwise {
+                w,
+                bias: narrow(&bias)?,
+                gate: gate.map(place),
+                residual: residual.map(place),
+            }
+        }
         Kind::Convolution {
             weights,
             bias,
             window,
             residual,
-        } => Run::Convolution {
-            w: PackedConv::new(
-                isa,
-                weights.read(buffer)?,
-                outputs,
-                inputs,
-                window.kernel_h,
-                window.kernel_w,
-            ),
-            bias: narrow(&bias, buffer)?,
-            window,
-            residual: residual.map(place),
-        },
+        } => {
+            let (kernel_h, kernel_w) = (window.kernel_h, window.kernel_w);
+            let mut w = PackedConv::zeros(isa, outputs, inputs, kernel_h, kernel_w, memory);
+            let row = inputs * kernel_h * kernel_w;
+            weights.read_rows(row, buffer, |first, rows| w.set_outputs(first, rows))?;
+            Run::Convolution {
+                w,
+                bias: narrow(&bias)?,
+                window,
+                residual: residual.map(place),
+            }
+        }
         Kind::Depthwise {
             weights,
             bias,
             window,
-        } => Run::Depthwise {
-            w: PackedDepthwise::new(
-                isa,
-                weights.read(buffer)?,
-                Some(&bias.to_vec()?),
-                inputs,
-                window.kernel_h,
-                window.kernel_w,
-            ),
-            window,
-            means: mean.map(|mean| Means {
-                place: place(mean.output),
-                scale: 1.0 / place(layer.output).pixels as f32,
-            }),
-        },
+        } => {
+            let (kernel_h, kernel_w) = (window.kernel_h, window.kernel_w);
+            let bias = bias.values()?;
+            let mut w =
+                PackedDepthwise::zeros(isa, Some(&bias), inputs, kernel_h, kernel_w, memory);
+            let row = kernel_h * kernel_w;
+            weights.read_rows(row, buffer, |first, rows| w.set_channels(first, rows))?;
+            Run::Depthwise {
+                w,
+                window,
+                means: mean.map(|mean| Means {
+                    place: place(mean.output),
+                    scale: 1.0 / place(layer.output).pixels as f32,
+                }),
+            }
+        }
         Kind::Pool { pool, window } => Run::Pool { isa, pool, window },
         Kind::Mean => Run::Mean { isa },
         Kind::Excite {
@@ -250,16 +289,19 @@ fn run<E: Element>(
             squeeze_activation,
             excite,
             excite_bias,
-        } => Run::Excite {
-            w: PackedExcite::new(
-                isa,
-                &squeeze.to_vec()?,
-                &squeeze_bias.to_vec()?,
-                excite.read(buffer)?,
-                &excite_bias.to_vec()?,
-            ),
-            squeeze_activation,
-        },
+        } => {
+            let (squeeze_bias, excite_bias) = (squeeze_bias.values()?, excite_bias.values()?);
+            let (hidden, channels) = (squeeze_bias.len(), excite_bias.len());
+            let mut w = PackedExcite::zeros(isa, &squeeze_bias, &excite_bias, memory);
+            squeeze.read_rows(channels, buffer, |first, rows| {
+                w.set_squeeze_rows(first, rows)
+            })?;
+            excite.read_rows(hidden, buffer, |first, rows| w.set_excite_rows(first, rows))?;
+            Run::Excite {
+                w,
+                squeeze_activation,
+            }
+        }
         Kind::Multiply { gate } => Run::Multiply {
             isa,
             gate: place(gate),
@@ -270,8 +312,8 @@ fn run<E: Element>(
         },
         Kind::Affine { scale, shift } => Run::Affine {
             isa,
-            scale: narrow(&scale, buffer)?,
-            shift: narrow(&shift, buffer)?,
+            scale: narrow(&scale)?,
+            shift: narrow(&shift)?,
         },
         Kind::Activate => Run::Activate { isa },
         Kind::Shuffle { groups } => Run::Shuffle { groups },
@@ -282,9 +324,9 @@ fn run<E: Element>(
     })
 }
 
-fn narrow<E: Element>(weights: &Weights, buffer: &mut Vec<f32>) -> Result<Vec<E>, String> {
-    let values = weights.read(buffer)?;
+fn narrow<E: Element>(weights: &Weights) -> Result<Vec<E>, String> {
+    let values = weights.values()?;
     let mut narrow = vec![E::default(); values.len()];
-    E::narrow(values, &mut narrow);
+    E::narrow(&values, &mut narrow);
     Ok(narrow)
 }

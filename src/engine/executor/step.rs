@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use edge_classify_kernels::{
-    Activation, Element, Isa, PackedConv, PackedDepthwise, PackedExcite, PackedMatrix, Pool, Rows,
-    RowsMut, Window,
+    Activation, Element, Isa, Lines, PackedConv, PackedDepthwise, PackedExcite, PackedMatrix, Pool,
+    Rows, RowsMut, Window,
 };
 use edge_classify_kernels::{
     Epilogue, activate, add, excite, global_average, multiply_channels, pointwise_by_columns, pool,
@@ -167,8 +167,8 @@ pub struct Step<E> {
 /// What a step needs besides the arena, for all its parts.
 #[derive(Debug)]
 pub struct Scratch<E> {
-    pub values: Vec<E>,
-    pub sums: Vec<f32>,
+    pub values: Lines<E>,
+    pub sums: Lines,
 }
 
 /// Sums of each channel over the rows of each part.
@@ -275,8 +275,8 @@ impl<E: Element> Step<E> {
             let part = team::Part {
                 rows: 0..rows,
                 out,
-                scratch: &mut scratch.values,
-                sums: &mut scratch.sums,
+                scratch: scratch.values.values_mut(),
+                sums: scratch.sums.values_mut(),
             };
             team.share(part, parts, row_len, lens, compute);
         };
@@ -297,7 +297,7 @@ impl<E: Element> Step<E> {
                         residual,
                         activation,
                     };
-                    let crew = team.crew(parts, &mut scratch.values);
+                    let crew = team.crew(parts, scratch.values.values_mut());
                     pointwise_by_columns(x, output.pixels, w, gate, &epilogue, out, crew);
                     return Ok(());
                 }
@@ -337,7 +337,7 @@ impl<E: Element> Step<E> {
             }
             Run::Depthwise { window, means, .. } => {
                 let sums = Sums::new(means.as_ref(), parts.min(window.out_height));
-                sums.clear(&mut scratch.sums);
+                sums.clear(scratch.sums.values_mut());
                 share(window.out_height, out, scratch, &|part| {
                     let piece = Piece {
                         x: Source::Values(x),
@@ -351,19 +351,19 @@ impl<E: Element> Step<E> {
                     };
                     self.run.compute(window.out_width, activation, piece);
                 });
-                sums.to_means(&scratch.sums, arena);
+                sums.to_means(scratch.sums.values(), arena);
             }
             Run::Chain(chain) => {
                 let height = chain.links().last().map_or(1, |link| link.height);
                 let sums = Sums::new(chain.means(), parts.min(height));
-                sums.clear(&mut scratch.sums);
+                sums.clear(scratch.sums.values_mut());
                 let values = |place| around.rows(place);
                 let x = picture.map_or(Source::Values(x), Source::Picture);
                 share(height, out, scratch, &|part| {
                     let own = sums.own(part.sums);
                     chain.run(x, part.rows, part.out, &values, part.scratch, own);
                 });
-                sums.to_means(&scratch.sums, arena);
+                sums.to_means(scratch.sums.values(), arena);
             }
             Run::Pool {
                 isa,
@@ -380,7 +380,7 @@ impl<E: Element> Step<E> {
                 w,
                 squeeze_activation,
             } => {
-                let (hidden, crew) = (&mut scratch.values, team.crew(parts, &mut []));
+                let (hidden, crew) = (scratch.values.values_mut(), team.crew(parts, &mut []));
                 excite(
                     x.data,
                     w,

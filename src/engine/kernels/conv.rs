@@ -8,13 +8,14 @@
 use std::ops::Range;
 
 use super::element::Element;
+use super::memory::Memory;
 use super::pointwise::{Epilogue, Finish, Left, PackedMatrix, Panels, check, product, right};
 use super::rows::RowsMut;
 use super::simd::{Isa, Kernel, Simd};
 use super::window::Window;
 
 /// The weights of a dense convolution in the order in which the kernel reads them.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct PackedConv<E = f32> {
     matrix: PackedMatrix<E>,
     channels: usize,
@@ -44,20 +45,49 @@ impl<E: Element> PackedConv<E> {
             "{} weights for a convolution of shape {shape:?}",
             weights.len()
         );
-        let area = kernel_h * kernel_w;
-        let k = area * channels;
-        let mut rows = vec![0.0; weights.len()];
-        for (i, weight) in weights.iter().enumerate() {
-            let (output, rest) = (i / k.max(1), i % k.max(1));
-            let (channel, place) = (rest / area, rest % area);
-            rows[output * k + place * channels + channel] = *weight;
-        }
+        let memory = &mut Memory::none();
+        let mut packed = PackedConv::zeros(isa, outputs, channels, kernel_h, kernel_w, memory);
+        packed.set_outputs(0, weights);
+        packed
+    }
+
+    /// Weights of the shape `[outputs, channels, kernel_h, kernel_w]` that are to be set: the piece of a [`PackedMatrix`] of
+    /// `outputs` rows.
+    pub fn zeros(
+        isa: Isa,
+        outputs: usize,
+        channels: usize,
+        kernel_h: usize,
+        kernel_w: usize,
+        memory: &mut Memory,
+    ) -> PackedConv<E> {
         PackedConv {
-            matrix: PackedMatrix::new(isa, &rows, outputs, k),
+            matrix: PackedMatrix::zeros(isa, outputs, kernel_h * kernel_w * channels, memory),
             channels,
             kernel_h,
             kernel_w,
         }
+    }
+
+    /// Sets the weights for whole outputs, from the output `first` on.
+    ///
+    /// # Panics
+    /// If there are not so many outputs, or the last has not all of its weights.
+    pub fn set_outputs(&mut self, first: usize, weights: &[f32]) {
+        let area = self.kernel_h * self.kernel_w;
+        let k = self.matrix.k();
+        let mut rows = vec![0.0; weights.len()];
+        for (row, weights) in rows
+            .chunks_mut(k.max(1))
+            .zip(weights.chunks_exact(k.max(1)))
+        {
+            for (channel, weights) in weights.chunks_exact(area.max(1)).enumerate() {
+                for (place, weight) in weights.iter().enumerate() {
+                    row[place * self.channels + channel] = *weight;
+                }
+            }
+        }
+        self.matrix.set_rows(first, &rows);
     }
 
     /// Output channels.

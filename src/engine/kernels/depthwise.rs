@@ -7,7 +7,8 @@ mod tests;
 
 use std::ops::Range;
 
-use super::{Activation, Element, Isa, Rows, RowsMut, Window};
+use super::transpose::write_columns;
+use super::{Activation, Element, Isa, Lines, Memory, Rows, RowsMut, Window};
 use general::General;
 use strips::Strips;
 
@@ -15,7 +16,7 @@ use strips::Strips;
 const PAD: usize = 16;
 
 /// Weights of a depthwise convolution, in the order in which the kernels read them.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct PackedDepthwise<E = f32> {
     isa: Isa,
     channels: usize,
@@ -24,7 +25,7 @@ pub struct PackedDepthwise<E = f32> {
     /// From one tap to the next: the channels, rounded up to whole vectors.
     tap_stride: usize,
     /// kernel_h x kernel_w x tap_stride
-    taps: Vec<E>,
+    taps: Lines<E>,
     /// tap_stride
     bias: Vec<E>,
 }
@@ -42,23 +43,35 @@ impl<E: Element> PackedDepthwise<E> {
         kernel_h: usize,
         kernel_w: usize,
     ) -> Self {
+        let memory = &mut Memory::none();
+        let mut packed = PackedDepthwise::zeros(isa, bias, channels, kernel_h, kernel_w, memory);
+        assert_eq!(
+            weights.len(),
+            channels * kernel_h * kernel_w,
+            "weights of {channels} x {kernel_h} x {kernel_w}"
+        );
+        packed.set_channels(0, weights);
+        packed
+    }
+
+    /// channels x kernel_h x kernel_w weights that are to be set, in a piece of [`PackedDepthwise::bytes`].
+    ///
+    /// # Panics
+    /// If the bias has another length, or a size is zero.
+    pub fn zeros(
+        isa: Isa,
+        bias: Option<&[f32]>,
+        channels: usize,
+        kernel_h: usize,
+        kernel_w: usize,
+        memory: &mut Memory,
+    ) -> Self {
         let taps = kernel_h * kernel_w;
         assert!(
             channels > 0 && taps > 0,
             "a depthwise convolution needs channels and taps"
         );
-        assert_eq!(
-            weights.len(),
-            channels * taps,
-            "weights of {channels} x {kernel_h} x {kernel_w}"
-        );
         let tap_stride = channels.next_multiple_of(PAD);
-        let mut packed = vec![E::default(); taps * tap_stride];
-        for (c, of_channel) in weights.chunks_exact(taps).enumerate() {
-            for (t, weight) in of_channel.iter().enumerate() {
-                packed[t * tap_stride + c] = E::from_f32(*weight);
-            }
-        }
         let mut padded = vec![E::default(); tap_stride];
         if let Some(bias) = bias {
             assert_eq!(bias.len(), channels, "a bias for each channel");
@@ -70,9 +83,40 @@ impl<E: Element> PackedDepthwise<E> {
             kernel_h,
             kernel_w,
             tap_stride,
-            taps: packed,
+            taps: memory.take(Self::len(channels, taps)),
             bias: padded,
         }
+    }
+
+    /// Bytes that so many taps of each of the channels take.
+    pub fn bytes(channels: usize, taps: usize) -> usize {
+        Self::len(channels, taps) * size_of::<E>()
+    }
+
+    fn len(channels: usize, taps: usize) -> usize {
+        taps * channels.next_multiple_of(PAD)
+    }
+
+    /// Sets the weights of whole channels, from the channel `first` on.
+    ///
+    /// # Panics
+    /// If there are not so many channels, or the last has not all of its weights.
+    pub fn set_channels(&mut self, first: usize, weights: &[f32]) {
+        let taps = self.kernel_h * self.kernel_w;
+        let count = weights.len() / taps;
+        assert!(
+            count * taps == weights.len() && first.saturating_add(count) <= self.channels,
+            "{} weights from channel {first} on of {}",
+            weights.len(),
+            self.channels
+        );
+        write_columns(
+            weights,
+            taps,
+            self.taps.values_mut(),
+            self.tap_stride,
+            first,
+        );
     }
 
     pub fn channels(&self) -> usize {

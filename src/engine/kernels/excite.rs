@@ -1,22 +1,23 @@
 //! Squeeze-excite's two small layers (Hu et al. 2018, arXiv:1709.01507).
 
 use super::crew::Crew;
-use super::{Activation, Element, Isa, Kernel, Simd};
+use super::transpose::write_columns;
+use super::{Activation, Element, Isa, Kernel, Lines, Memory, Simd};
 
 /// More than any vector's lanes.
 const PAD: usize = 16;
 
 /// The weights of both layers, in the order in which they are read.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct PackedExcite<E = f32> {
     isa: Isa,
     channels: usize,
     hidden: usize,
     /// Both have the hidden values as rows, of `stride` channels.
     stride: usize,
-    squeeze: Vec<E>,
+    squeeze: Lines<E>,
     squeeze_bias: Vec<E>,
-    excite: Vec<E>,
+    excite: Lines<E>,
     excite_bias: Vec<E>,
 }
 
@@ -33,8 +34,8 @@ impl<E: Element> PackedExcite<E> {
         excite: &[f32],
         excite_bias: &[f32],
     ) -> Self {
-        let (hidden, channels) = (squeeze_bias.len(), excite_bias.len());
-        assert!(hidden > 0 && channels > 0, "layers have outputs");
+        let mut packed = PackedExcite::zeros(isa, squeeze_bias, excite_bias, &mut Memory::none());
+        let (hidden, channels) = (packed.hidden, packed.channels);
         assert_eq!(
             squeeze.len(),
             hidden * channels,
@@ -45,17 +46,19 @@ impl<E: Element> PackedExcite<E> {
             channels * hidden,
             "weights of {channels} x {hidden}"
         );
+        packed.set_squeeze_rows(0, squeeze);
+        packed.set_excite_rows(0, excite);
+        packed
+    }
+
+    /// Both layers with their biases, and weights that are to be set, in two pieces of [`PackedExcite::bytes`].
+    ///
+    /// # Panics
+    /// If there is no bias.
+    pub fn zeros(isa: Isa, squeeze_bias: &[f32], excite_bias: &[f32], memory: &mut Memory) -> Self {
+        let (hidden, channels) = (squeeze_bias.len(), excite_bias.len());
+        assert!(hidden > 0 && channels > 0, "layers have outputs");
         let stride = channels.next_multiple_of(PAD);
-        let mut rows = vec![E::default(); hidden * stride];
-        let mut columns = vec![E::default(); hidden * stride];
-        for (h, row) in squeeze.chunks_exact(channels).enumerate() {
-            E::narrow(row, &mut rows[h * stride..][..channels]);
-        }
-        for (c, row) in excite.chunks_exact(hidden).enumerate() {
-            for (h, weight) in row.iter().enumerate() {
-                columns[h * stride + c] = E::from_f32(*weight);
-            }
-        }
         let mut padded = vec![E::default(); stride];
         E::narrow(excite_bias, &mut padded[..channels]);
         PackedExcite {
@@ -63,17 +66,66 @@ impl<E: Element> PackedExcite<E> {
             channels,
             hidden,
             stride,
-            squeeze: rows,
+            squeeze: memory.take(Self::len(hidden, channels)),
             squeeze_bias: squeeze_bias.iter().map(|bias| E::from_f32(*bias)).collect(),
-            excite: columns,
+            excite: memory.take(Self::len(hidden, channels)),
             excite_bias: padded,
         }
+    }
+
+    /// Bytes that each layer takes.
+    pub fn bytes(hidden: usize, channels: usize) -> usize {
+        Self::len(hidden, channels) * size_of::<E>()
+    }
+
+    fn len(hidden: usize, channels: usize) -> usize {
+        hidden * channels.next_multiple_of(PAD)
+    }
+
+    /// Sets the weights for hidden values, of each of which there is one for every channel, from the value `first` on.
+    ///
+    /// # Panics
+    /// If there are not so many hidden values, or the last has not all of its weights.
+    pub fn set_squeeze_rows(&mut self, first: usize, weights: &[f32]) {
+        let channels = self.channels;
+        check_rows(first, weights.len(), self.hidden, channels);
+        for (row, h) in weights.chunks_exact(channels).zip(first..) {
+            E::narrow(
+                row,
+                &mut self.squeeze.values_mut()[h * self.stride..][..channels],
+            );
+        }
+    }
+
+    /// Sets the weights for channels, of each of which there is one for every hidden value, from the channel `first` on.
+    ///
+    /// # Panics
+    /// If there are not so many channels, or the last has not all of its weights.
+    pub fn set_excite_rows(&mut self, first: usize, weights: &[f32]) {
+        let hidden = self.hidden;
+        check_rows(first, weights.len(), self.channels, hidden);
+        write_columns(
+            weights,
+            hidden,
+            self.excite.values_mut(),
+            self.stride,
+            first,
+        );
     }
 
     /// Values of the hidden layer.
     pub fn hidden(&self) -> usize {
         self.hidden
     }
+}
+
+/// Panics unless `len` weights are whole rows of `width`, of which there are `rows`.
+fn check_rows(first: usize, len: usize, rows: usize, width: usize) {
+    let end = first.saturating_add(len / width);
+    assert!(
+        len.is_multiple_of(width) && end <= rows,
+        "{len} weights from row {first} on of {rows} rows of {width}"
+    );
 }
 
 /// `hidden = activation(squeeze * mean + bias)`, `gate = gate_activation(excite * hidden + bias)`; `hidden` is scratch.
@@ -169,7 +221,7 @@ impl<E: Element> Squeeze<'_, E> {
     #[inline(always)]
     fn rows<S: Simd<Element = E>, const N: usize>(&mut self, simd: S, h: usize) {
         let (w, first) = (self.w, self.first + h);
-        let rows = w.squeeze[first * w.stride..][..N * w.stride].as_ptr();
+        let rows = w.squeeze.values()[first * w.stride..][..N * w.stride].as_ptr();
         let mut sums = [simd.splat(0.0); N];
         for (block, mean) in self.mean.chunks(S::LANES).enumerate() {
             // SAFETY: each of the `N` rows has whole vectors for all channels.
@@ -232,7 +284,7 @@ impl<E: Element> Excite<'_, E> {
             // SAFETY: here and below, there are whole vectors for all channels.
             *sum = unsafe { simd.load(w.excite_bias[at(n)..][..S::LANES].as_ptr()) };
         }
-        for (row, hidden) in w.excite.chunks_exact(w.stride).zip(self.hidden) {
+        for (row, hidden) in w.excite.values().chunks_exact(w.stride).zip(self.hidden) {
             let v = simd.broadcast(*hidden);
             for (n, sum) in sums.iter_mut().enumerate() {
                 *sum = simd.mul_add(v, unsafe { simd.load(row.as_ptr().add(at(n))) }, *sum);
@@ -323,7 +375,14 @@ mod tests {
                 );
                 let given: Vec<E> = mean.iter().map(|value| E::from_f32(*value)).collect();
                 for isa in Isa::computing::<E>() {
-                    let w = PackedExcite::new(isa, &w1, &b1, &w2, &b2);
+                    // In two parts, as they are read.
+                    let mut w = PackedExcite::zeros(isa, &b1, &b2, &mut Memory::none());
+                    let (first, others) = w1.split_at(hidden / 3 * channels);
+                    w.set_squeeze_rows(0, first);
+                    w.set_squeeze_rows(hidden / 3, others);
+                    let (first, others) = w2.split_at(channels / 3 * hidden);
+                    w.set_excite_rows(0, first);
+                    w.set_excite_rows(channels / 3, others);
                     let nine = E::from_f32(9.0);
                     let gates = |crew: Crew<E>| {
                         let (mut hidden, mut gate) =

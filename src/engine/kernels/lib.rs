@@ -10,6 +10,7 @@ mod depthwise;
 mod element;
 mod elementwise;
 mod excite;
+mod memory;
 mod normalize;
 mod peak;
 mod pointwise;
@@ -17,6 +18,7 @@ mod pool;
 mod rows;
 mod simd;
 mod team;
+mod transpose;
 mod window;
 
 pub use activation::Activation;
@@ -29,6 +31,7 @@ pub use elementwise::{
     scale_shift_in_place,
 };
 pub use excite::{PackedExcite, excite};
+pub use memory::{Lines, Memory};
 pub use normalize::{Normalization, normalize};
 pub use peak::multiply_adds;
 pub use pointwise::{Epilogue, PackedMatrix, pointwise, pointwise_by_columns};

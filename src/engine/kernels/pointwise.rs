@@ -9,12 +9,12 @@ mod tile;
 #[cfg(test)]
 pub(super) mod tests;
 
-use std::marker::PhantomData;
-
 use super::activation::Activation;
 use super::element::Element;
+use super::memory::{LINE, Lines, Memory};
 use super::rows::{Rows, RowsMut};
 use super::simd::{Isa, Kernel, Simd};
+use super::transpose::write_columns;
 pub use columns::pointwise_by_columns;
 pub(super) use finish::Finish;
 pub(super) use operands::{Left, Panels, Right};
@@ -40,22 +40,15 @@ pub(super) struct Panel {
     offset: usize,
 }
 
-/// A cache line, so that no vector of weights lies across two.
-#[derive(Debug, Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([u8; LINE]);
-
-const LINE: usize = 64;
-
 /// The weights of a pointwise convolution in the order in which the kernel reads them.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct PackedMatrix<E = f32> {
     isa: Isa,
     n: usize,
     k: usize,
     panels: Vec<Panel>,
-    lines: Vec<Line>,
-    element: PhantomData<E>,
+    /// No vector of weights lies across two.
+    lines: Lines<E>,
 }
 
 /// The width of the first of the panels that cover so many columns.
@@ -71,9 +64,6 @@ impl<E: Element> Kernel<E> for NextWidth {
 }
 
 impl<E: Element> PackedMatrix<E> {
-    /// Values in a cache line.
-    const LINE: usize = LINE / size_of::<E>();
-
     /// Packs `n` rows of `k` weights: a row for each output channel, as ONNX has them.
     ///
     /// # Panics
@@ -84,6 +74,31 @@ impl<E: Element> PackedMatrix<E> {
             "{} weights for {n} rows of {k}",
             weights.len()
         );
+        let mut packed = PackedMatrix::zeros(isa, n, k, &mut Memory::none());
+        packed.set_rows(0, weights);
+        packed
+    }
+
+    /// `n` rows of `k` weights that are to be set, in a piece of [`PackedMatrix::bytes`].
+    pub fn zeros(isa: Isa, n: usize, k: usize, memory: &mut Memory) -> PackedMatrix<E> {
+        let (panels, len) = PackedMatrix::<E>::layout(isa, n, k);
+        PackedMatrix {
+            isa,
+            n,
+            k,
+            panels,
+            lines: memory.take(len),
+        }
+    }
+
+    /// Bytes that `n` rows of `k` weights take.
+    pub fn bytes(isa: Isa, n: usize, k: usize) -> usize {
+        PackedMatrix::<E>::layout(isa, n, k).1 * size_of::<E>()
+    }
+
+    /// The panels, and values in all.
+    fn layout(isa: Isa, n: usize, k: usize) -> (Vec<Panel>, usize) {
+        let line = LINE / size_of::<E>();
         let mut panels = Vec::new();
         let (mut first, mut len) = (0, 0);
         while first < n {
@@ -95,29 +110,32 @@ impl<E: Element> PackedMatrix<E> {
                 offset: len,
             });
             first += width;
-            len += (k * width).next_multiple_of(Self::LINE);
+            len += (k * width).next_multiple_of(line);
         }
-        let mut lines = vec![Line([0; LINE]); len / Self::LINE];
-        for panel in &panels {
-            let packed = &mut values_mut(&mut lines)[panel.offset..][..k * panel.width];
-            let rows = &weights[panel.first * k..][..panel.columns * k];
-            // So many values of each row that what is written stays in the first cache.
-            for (block, packed) in packed.chunks_mut(Self::LINE * panel.width).enumerate() {
-                for (column, row) in rows.chunks_exact(k).enumerate() {
-                    let steps = packed.chunks_exact_mut(panel.width);
-                    for (step, weight) in steps.zip(&row[block * Self::LINE..]) {
-                        step[column] = E::from_f32(*weight);
-                    }
-                }
+        (panels, len)
+    }
+
+    /// Sets the weights of whole rows, from the row `first` on.
+    ///
+    /// # Panics
+    /// If there are not so many rows, or the last has not all of its weights.
+    pub fn set_rows(&mut self, first: usize, weights: &[f32]) {
+        let (n, k) = (self.n, self.k);
+        let count = weights.len().checked_div(k).unwrap_or(0);
+        let end = first.saturating_add(count);
+        assert!(
+            count * k == weights.len() && end <= n,
+            "{} weights from row {first} on of {n} rows of {k}",
+            weights.len()
+        );
+        for panel in &self.panels {
+            let rows = panel.first.max(first)..(panel.first + panel.columns).min(end);
+            if rows.is_empty() {
+                continue;
             }
-        }
-        PackedMatrix {
-            isa,
-            n,
-            k,
-            panels,
-            lines,
-            element: PhantomData,
+            let packed = &mut self.lines.values_mut()[panel.offset..][..k * panel.width];
+            let weights = &weights[(rows.start - first) * k..][..rows.len() * k];
+            write_columns(weights, k, packed, panel.width, rows.start - panel.first);
         }
     }
 
@@ -158,19 +176,8 @@ impl<E: Element> PackedMatrix<E> {
     /// A panel's `k * width` weights.
     #[inline(always)]
     pub(super) fn weights(&self, panel: Panel) -> &[E] {
-        // SAFETY: the lines hold so many values each, without padding; any bytes are some.
-        let all = unsafe {
-            let len = self.lines.len() * Self::LINE;
-            std::slice::from_raw_parts(self.lines.as_ptr().cast::<E>(), len)
-        };
-        &all[panel.offset..][..self.k * panel.width]
+        &self.lines.values()[panel.offset..][..self.k * panel.width]
     }
-}
-
-fn values_mut<E: Element>(lines: &mut [Line]) -> &mut [E] {
-    let len = size_of_val(lines) / size_of::<E>();
-    // SAFETY: the lines hold so many values, without padding; any bytes are some.
-    unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast::<E>(), len) }
 }
 
 /// Whether `len` values hold `rows` rows of `width` values.

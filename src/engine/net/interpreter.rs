@@ -79,8 +79,7 @@ fn value_at(net: &Net, values: &[Vec<f32>], layer: &Layer, y: usize, x: usize, c
         width,
         channels,
     } = net.shape(input);
-    let weight =
-        |weights: &Weights, at: usize| f64::from(weights.read(&mut Vec::new()).unwrap()[at]);
+    let weight = |weights: &Weights, at: usize| f64::from(weights.values().unwrap()[at]);
     let result = match &layer.kind {
         Kind::Pointwise {
             weights,

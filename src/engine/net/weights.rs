@@ -1,5 +1,6 @@
 //! Values that a layer holds.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -18,9 +19,22 @@ enum Values {
 
 /// Where tensors are.
 pub trait Store: Send + Sync {
-    /// Puts a tensor, which has the length that it was said to have, in `into`.
-    fn read(&self, index: usize, into: &mut Vec<f32>) -> Result<(), String>;
+    /// Calls `take` with the values of a tensor, which has the length that it was said to have, in order and `at_once` at
+    /// a time; they are read into `buffer`. Where that fails, or the tensor turns out to be damaged, what was taken is void.
+    fn read(
+        &self,
+        index: usize,
+        at_once: usize,
+        buffer: &mut Vec<f32>,
+        take: &mut dyn FnMut(&[f32]),
+    ) -> Result<(), String>;
 }
+
+/// Values that are read and packed at once, about: they stay in a cache of any processor.
+const AT_ONCE: usize = 16 << 10;
+
+/// Rows that are packed at once are a multiple of this: a cache line of what they are packed into.
+const ROWS: usize = 16;
 
 impl Weights {
     /// `len` values that `store` has as its tensor `index`.
@@ -37,26 +51,39 @@ impl Weights {
         self.len == 0
     }
 
-    /// The values, in `buffer` where they are not at hand; an error says which file cannot be read, and why.
-    pub fn read<'a>(&'a self, buffer: &'a mut Vec<f32>) -> Result<&'a [f32], String> {
-        let values: &[f32] = match &self.values {
-            Values::Here(values) => values,
+    /// Calls `take` with some rows of `len` values after others, and the index of the first of them. `buffer` is for those
+    /// that are not at hand. An error says which file cannot be read, and why; what was taken is void then.
+    pub fn read_rows(
+        &self,
+        len: usize,
+        buffer: &mut Vec<f32>,
+        mut take: impl FnMut(usize, &[f32]),
+    ) -> Result<(), String> {
+        match &self.values {
+            Values::Here(values) => take(0, values),
             Values::Stored { store, index } => {
-                store.read(*index, buffer)?;
-                buffer
+                let len = len.max(1);
+                let rows = (AT_ONCE / len).next_multiple_of(ROWS).max(ROWS);
+                let mut first = 0;
+                store.read(*index, rows * len, buffer, &mut |values| {
+                    take(first, values);
+                    first += values.len() / len;
+                })?;
             }
-        };
-        if values.len() != self.len {
-            let found = values.len();
-            return Err(format!("{found} values where {} were said to be", self.len));
         }
-        Ok(values)
+        Ok(())
     }
 
-    /// The values for the caller to keep.
-    pub fn to_vec(&self) -> Result<Vec<f32>, String> {
-        let mut buffer = Vec::new();
-        self.read(&mut buffer).map(<[f32]>::to_vec)
+    /// All values.
+    pub fn values(&self) -> Result<Cow<'_, [f32]>, String> {
+        match &self.values {
+            Values::Here(values) => Ok(values.into()),
+            Values::Stored { store, index } => {
+                let mut values = Vec::new();
+                store.read(*index, self.len, &mut values, &mut |_| ())?;
+                Ok(values.into())
+            }
+        }
     }
 }
 
@@ -71,12 +98,63 @@ impl From<Vec<f32>> for Weights {
 
 impl PartialEq for Weights {
     fn eq(&self, other: &Self) -> bool {
-        matches!((self.to_vec(), other.to_vec()), (Ok(ours), Ok(theirs)) if ours == theirs)
+        matches!((self.values(), other.values()), (Ok(ours), Ok(theirs)) if ours == theirs)
     }
 }
 
 impl fmt::Debug for Weights {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         write!(f, "{} values", self.len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tensors of counted values.
+    struct Counted;
+
+    impl Store for Counted {
+        fn read(
+            &self,
+            index: usize,
+            at_once: usize,
+            buffer: &mut Vec<f32>,
+            take: &mut dyn FnMut(&[f32]),
+        ) -> Result<(), String> {
+            let values: Vec<f32> = (0..index).map(|value| value as f32).collect();
+            for part in values.chunks(at_once) {
+                *buffer = part.to_vec();
+                take(buffer);
+            }
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn rows_come_whole_and_in_order() {
+        for (rows, len) in [
+            (1, 1),
+            (100, 1),
+            (70_000, 1),
+            (7, 5000),
+            (100, 1280),
+            (33, 40_000),
+        ] {
+            let weights = Weights::stored(Arc::new(Counted), rows * len, rows * len);
+            let expected = weights.values().unwrap().into_owned();
+            assert_eq!(expected.len(), rows * len);
+            for weights in [weights, expected.clone().into()] {
+                let mut found = Vec::new();
+                let take = |first, values: &[f32]| {
+                    assert_eq!(first * len, found.len());
+                    assert!(values.len().is_multiple_of(len));
+                    found.extend_from_slice(values);
+                };
+                weights.read_rows(len, &mut Vec::new(), take).unwrap();
+                assert_eq!(found, expected);
+            }
+        }
     }
 }

@@ -38,8 +38,8 @@ impl<E: Element> Kernel<E> for General<'_, E> {
                                     - window.pad_left;
                                 let pixel =
                                     &x.data[(line * window.width + at) * x.stride + c..][..count];
-                                let tap =
-                                    &w.taps[(i * w.kernel_w + j) * w.tap_stride + c..][..S::LANES];
+                                let tap = &w.taps.values()
+                                    [(i * w.kernel_w + j) * w.tap_stride + c..][..S::LANES];
                                 let pixel = simd.load_first(pixel.as_ptr(), count);
                                 sum = simd.mul_add(pixel, simd.load(tap.as_ptr()), sum);
                             }

@@ -139,7 +139,7 @@ impl<E: Element, const K: usize, const T: usize> Strips<'_, E, K, T> {
             // of which there are `LANES` from `c` on, as there are of taps, bias and sums.
             unsafe {
                 let bias = simd.load(w.bias.as_ptr().add(c));
-                let weights = w.taps.as_ptr().add(c);
+                let weights = w.taps.values().as_ptr().add(c);
                 let strips = Self::sum_up::<S, R, EDGE>(view, x.wrapping_add(c), weights, bias);
                 let mut sum = simd.splat(0.0);
                 for (r, strip) in strips.into_iter().enumerate() {

@@ -87,7 +87,11 @@ fn check_case<E: Element>(case: &Case) {
     };
     let team = team();
     for isa in Isa::computing::<E>() {
-        let w = PackedMatrix::new(isa, &weights, n, k);
+        // In two parts, as they are read.
+        let mut w = PackedMatrix::zeros(isa, n, k, &mut Memory::none());
+        let (above, below) = weights.split_at(n / 3 * k);
+        w.set_rows(n / 3, below);
+        w.set_rows(0, above);
         const UNTOUCHED: f32 = 1234.0;
         let input = Rows {
             data: &given_x[..],
@@ -225,6 +229,16 @@ fn several_blocks_of_rows_match_the_definition() {
         seed: 8,
     };
     check_both(&case);
+}
+
+#[test]
+fn rows_that_are_not_there_are_refused() {
+    let set = |first: usize, weights: usize| {
+        let mut w = PackedMatrix::<f32>::new(Isa::available()[0], &[0.0; 6], 2, 3);
+        std::panic::catch_unwind(move || w.set_rows(first, &vec![0.0; weights])).is_ok()
+    };
+    assert!(set(0, 6) && set(1, 3) && set(2, 0));
+    assert!(!set(1, 6) && !set(0, 5) && !set(3, 0) && !set(usize::MAX, 3));
 }
 
 #[test]
