@@ -3,6 +3,8 @@
 CARGO ?= cargo
 AARCH64 := target/aarch64-toolchain
 ARMV7 := target/armv7-toolchain
+# What runs on other processors and with a sanitizer: it is soon built, without tract.
+ENGINE := --package edge-classify-kernels --package edge-classify-engine --lib
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 
 .PHONY: demo test test-rust test-sanitizer test-onnx test-camera test-aarch64 test-armv7 build aarch64 armv7 lint setup setup-test
@@ -21,11 +23,11 @@ build: setup
 test-rust: setup
 	$(CARGO) test --release --locked --workspace
 
-# The kernels, where all unsafe code is, under AddressSanitizer, on every instruction set that this machine has. Frames
-# without optimisation are large.
+# The kernels, where all unsafe code is, and the engine with its arena, which calls them, under AddressSanitizer, on every
+# instruction set that this machine has. Frames without optimisation are large.
 test-sanitizer: setup
 	RUST_MIN_STACK=67108864 RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address $(CARGO) test --locked \
-		--package edge-classify-kernels --lib --target $(HOST) --target-dir target/sanitizer
+		$(ENGINE) --target $(HOST) --target-dir target/sanitizer
 
 # Exported networks in ONNX Runtime; what the comparison with other runtimes computes.
 test-onnx: build
@@ -37,14 +39,14 @@ test-camera: setup
 	$(CARGO) build --release --locked --workspace
 	tests/camvm/run.sh
 
-# The kernels and the same program for 64-bit ARM, under QEMU.
+# The engine and the same program for 64-bit ARM, under QEMU.
 test-aarch64: build aarch64
-	. $(AARCH64)/env.sh && $(CARGO) test --release --locked --target aarch64-unknown-linux-gnu --package edge-classify-kernels --lib
+	. $(AARCH64)/env.sh && $(CARGO) test --release --locked --target aarch64-unknown-linux-gnu $(ENGINE)
 	tests/arm/run.sh aarch64 $(AARCH64)
 
 # The same for 32-bit ARM.
 test-armv7: build armv7
-	. $(ARMV7)/env.sh && $(CARGO) test --release --locked --target armv7-unknown-linux-gnueabihf --package edge-classify-kernels --lib
+	. $(ARMV7)/env.sh && $(CARGO) test --release --locked --target armv7-unknown-linux-gnueabihf $(ENGINE)
 	tests/arm/run.sh armv7 $(ARMV7)
 
 # Builds for ARM without a container engine. With one: cross build --release --target aarch64-unknown-linux-gnu

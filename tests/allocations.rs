@@ -1,7 +1,8 @@
 //! An inference takes no memory beyond what the session has from the start.
 
 use edge_classify::compile;
-use edge_classify::engine::{Session, Threads};
+use edge_classify::engine::Threads;
+use edge_classify::session::Session;
 
 #[test]
 fn an_inference_allocates_nothing() {

@@ -3,8 +3,9 @@
 mod support;
 
 use edge_classify::compile;
+use edge_classify::engine::Threads;
 use edge_classify::engine::net::Net;
-use edge_classify::engine::{Program, Session, Threads};
+use edge_classify::session::{Program, Session};
 use edge_classify::zoo::{self, Export, Registry, Weights, synthetic_tensor};
 use prost::Message;
 use support::exporters::correlations;

@@ -5,8 +5,9 @@ mod support;
 use std::path::Path;
 
 use edge_classify::compile;
-use edge_classify::engine::{Session, Threads};
+use edge_classify::engine::Threads;
 use edge_classify::preprocess::Transform;
+use edge_classify::session::Session;
 use support::exporters::*;
 use support::{program, stderr};
 use tract_onnx::pb::attribute_proto::AttributeType;

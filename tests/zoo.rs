@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use edge_classify::compile;
-use edge_classify::engine::{Options, Program, Session, Threads};
+use edge_classify::engine::{Options, Threads};
+use edge_classify::session::{Program, Session};
 use edge_classify::zoo::{self, Export, NetworkDef, Registry, Weights, synthetic_tensor};
 use edge_classify_kernels::Isa;
 use serde::Deserialize;

@@ -8,7 +8,8 @@
 use std::os::unix::process::parent_id;
 
 use edge_classify::compile;
-use edge_classify::engine::{Program, Session, Threads};
+use edge_classify::engine::Threads;
+use edge_classify::session::{Program, Session};
 use edge_classify::zoo::{self, Export, Registry, Weights, synthetic_tensor};
 
 /// The first touches memory for the first time.

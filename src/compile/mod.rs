@@ -13,8 +13,8 @@ pub use standalone::{
 
 use tract_onnx::prelude::TypedModel;
 
-use crate::engine::Program;
 use crate::engine::net::Layer;
+use crate::session::Program;
 
 /// Reads an ONNX classifier as [`load_graph`] does, to be run as [`program`] says.
 pub fn load(onnx: &[u8], size: Option<(usize, usize)>) -> Result<Program, OnnxError> {

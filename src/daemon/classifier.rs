@@ -6,9 +6,10 @@ use image::RgbImage;
 use thiserror::Error;
 
 use super::LoadedModel;
-use crate::engine::{EngineError, Normalization, Picture, Session};
+use crate::engine::{EngineError, Normalization, Picture};
 use crate::model::{Labels, Scores};
 use crate::preprocess::{ColorOrder, Spec, Transform, TransformError};
+use crate::session::Session;
 use crate::sinks::Prediction;
 
 /// Which classes to report.

@@ -6,10 +6,11 @@ use thiserror::Error;
 use tract_onnx::prelude::TypedModel;
 
 use crate::compile::{self, OnnxError};
-use crate::engine::{EngineError, Options, Program, Session, Threads};
+use crate::engine::{EngineError, Options, Threads};
 use crate::model::{CardError, Installed, Labels, LabelsError, Scores};
 use crate::plan::{Plan, PlanError};
 use crate::preprocess::{Size, Spec, SpecError};
+use crate::session::{Program, Session};
 
 /// A model in memory with all that belongs to it.
 pub struct LoadedModel {

@@ -24,7 +24,7 @@ impl Options {
     }
 
     /// Bytes of cache for layers that are computed together.
-    pub(super) fn cache(&self) -> Option<usize> {
+    pub fn cache(&self) -> Option<usize> {
         /// Where the system does not tell: as much as the smallest boards have for a core.
         const UNKNOWN: usize = 128 << 10;
         let known = || cache::level_2(self.threads.get()).unwrap_or(UNKNOWN);

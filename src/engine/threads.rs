@@ -2,8 +2,6 @@
 
 use std::num::NonZeroUsize;
 
-use tract_linalg::multithread::Executor;
-
 /// Threads for one inference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Threads(NonZeroUsize);
@@ -29,13 +27,6 @@ impl Threads {
 
     pub fn get(self) -> usize {
         self.0.get()
-    }
-
-    pub(super) fn executor(self) -> Executor {
-        match self.get() {
-            1 => Executor::SingleThread,
-            n => Executor::multithread(n),
-        }
     }
 }
 

@@ -4,8 +4,9 @@ use edge_classify_kernels::{Activation, Window};
 use proptest::prelude::*;
 
 use super::*;
+use crate::engine::Threads;
 use crate::engine::net::{Kind, Layer, Net, Shape, Span};
-use crate::engine::{Program, Session, Threads};
+use crate::session::{Program, Session};
 
 fn small() -> Net {
     let shape = |side: usize, channels| Shape {

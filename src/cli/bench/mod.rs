@@ -13,7 +13,8 @@ use serde::Serialize;
 
 use super::args::BenchArgs;
 use crate::daemon;
-use crate::engine::{LayerReport, Options, Program, Session};
+use crate::engine::{LayerReport, Options};
+use crate::session::{Program, Session};
 use machine::{Build, Processor};
 use times::Times;
 

@@ -6,9 +6,10 @@ use tract_onnx::pb::ModelProto;
 
 use crate::compile;
 use crate::daemon::softmax;
-use crate::engine::{Session, Threads};
+use crate::engine::Threads;
 use crate::model::Scores;
 use crate::preprocess::Size;
+use crate::session::Session;
 
 /// A network found to work.
 pub struct Trial {

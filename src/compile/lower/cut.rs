@@ -8,7 +8,7 @@ use super::NotCovered;
 use super::partition::{Cone, Partition, products};
 use super::read::Tracked;
 use crate::engine::net::{Part, Shape};
-use crate::engine::{Border, TractPart};
+use crate::session::{Border, TractPart};
 
 pub(super) fn parts(partition: &Partition) -> Result<HashMap<OutletId, Arc<Part>>, NotCovered> {
     let parts = partition.cones.iter().map(|(outlet, cone)| {

@@ -12,8 +12,9 @@ use tract_core::ops::math::{Add, Div, Max, Min, Mul, Sub};
 use tract_core::ops::nn::{DataFormat, Reduce, Reducer, sigmoid};
 
 use super::lower;
+use crate::engine::Threads;
 use crate::engine::net::Net;
-use crate::engine::{Program, Session, Threads};
+use crate::session::{Program, Session};
 
 const SIDE: usize = 6;
 

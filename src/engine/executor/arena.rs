@@ -1,6 +1,6 @@
 //! Where each value lies in the memory that all share.
 
-use crate::engine::net::{Net, Shape, Span};
+use crate::net::{Net, Shape, Span};
 
 /// Pixels of a span in the arena.
 #[derive(Debug, Clone, Copy)]

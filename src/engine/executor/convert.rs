@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use edge_classify_kernels::{Element, Rows, RowsMut};
 
-use crate::engine::net::Delegate;
+use crate::net::Delegate;
 
 /// From planes to pixels.
 pub fn interleave<E: Element>(planes: &[f32], channels: usize, pixels: &mut [E]) {

@@ -4,7 +4,7 @@
 //! fit in the cache. Computed by bands of rows (depth first, rather than a layer at a time), it never leaves it; but the
 //! weights are read again for each band, and rows that two bands need are moved.
 
-use crate::engine::net::{Kind, Layer, Net, Span};
+use crate::net::{Kind, Layer, Net, Span};
 
 use super::chain::MOST;
 

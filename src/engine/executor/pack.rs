@@ -9,8 +9,8 @@ use super::chain::{Chain, Link};
 use super::fuse::{self, Group};
 use super::step::{Means, Run, Step};
 use super::{CACHE_LINE, GRAIN, Packed, too_large};
-use crate::engine::EngineError;
-use crate::engine::net::{Kind, Layer, Net, Span, Weights};
+use crate::EngineError;
+use crate::net::{Kind, Layer, Net, Span, Weights};
 
 /// Of each layer, the weights are gone as soon as they are packed. `cache`: as [`fuse::groups`] takes it.
 pub(super) fn pack<E: Element>(

@@ -17,8 +17,8 @@ use super::convert::run_delegate;
 use super::piece::{Piece, from};
 use super::source::{Picture, Source};
 use super::team::{self, Team};
-use crate::engine::EngineError;
-use crate::engine::net::Part;
+use crate::EngineError;
+use crate::net::Part;
 
 /// A layer's kernel with what it needs besides its input.
 #[derive(Debug)]

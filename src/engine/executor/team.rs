@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use edge_classify_kernels::{Crew, Element, RowsMut};
 
-use crate::engine::{EngineError, Threads};
+use crate::{EngineError, Threads};
 
 /// Ready to run layers.
 #[derive(Debug)]

@@ -12,9 +12,9 @@ use proptest::prelude::*;
 
 use super::arena::Arena;
 use super::{Executor, Packed, Picture, Team};
-use crate::engine::Threads;
-use crate::engine::net::interpreter::interpret;
-use crate::engine::net::{Kind, Layer, Net, Shape, Span};
+use crate::Threads;
+use crate::net::interpreter::interpret;
+use crate::net::{Kind, Layer, Net, Shape, Span};
 
 /// Numbers that look random, and networks made of them.
 struct Maker {

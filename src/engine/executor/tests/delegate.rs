@@ -3,8 +3,8 @@
 use edge_classify_kernels::{Rows, RowsMut};
 
 use super::*;
-use crate::engine::EngineError;
-use crate::engine::net::{Delegate, Part};
+use crate::EngineError;
+use crate::net::{Delegate, Part};
 
 /// Adds a vector to every pixel; of an infinite one, it says that it cannot.
 #[derive(Debug)]

@@ -1,15 +1,17 @@
-//! One loaded network and the state it needs to run.
+//! One loaded network and the state it needs to run: the engine's, or tract's for what no layers cover.
+
+mod delegate;
+mod graph;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use thiserror::Error;
 use tract_core::prelude::TypedModel;
 
-use super::executor::{Executor, Packed, Picture, Team};
-use super::graph::GraphRunner;
-use super::net::Net;
-use super::{Options, Threads};
+use crate::engine::net::Net;
+use crate::engine::{EngineError, Executor, Options, Packed, Picture, Team, Threads};
+pub use delegate::{Border, TractPart};
+use graph::GraphRunner;
 
 /// A network as it was compiled.
 pub enum Program {
@@ -30,18 +32,6 @@ pub struct Session {
 enum Runner {
     Net(Executor),
     Graph(Box<GraphRunner>),
-}
-
-#[derive(Debug, Error)]
-pub enum EngineError {
-    #[error("the network cannot be prepared for this machine: {0}")]
-    Prepare(String),
-    #[error("the input has {found} values; this network takes {expected}")]
-    InputLength { expected: usize, found: usize },
-    #[error("the logits have {found} places; this network has {expected} classes")]
-    OutputLength { expected: usize, found: usize },
-    #[error("inference failed: {0}")]
-    Run(String),
 }
 
 impl Session {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tract_core::prelude::*;
 use tract_linalg::multithread::{Executor, multithread_tract_scope};
 
-use super::{EngineError, Threads};
+use crate::engine::{EngineError, Threads};
 use crate::panics;
 
 /// A plan of tract's and the state that it needs to run.
@@ -36,7 +36,10 @@ impl GraphRunner {
         let &[1, 3, height, width] = input.as_slice() else {
             return Err(EngineError::Prepare(format!("its input is {input:?}")));
         };
-        let executor = threads.executor();
+        let executor = match threads.get() {
+            1 => Executor::SingleThread,
+            n => Executor::multithread(n),
+        };
         let plan =
             multithread_tract_scope(executor.clone(), || model.into_optimized()?.into_runnable())
                 .map_err(failed)?;

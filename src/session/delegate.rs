@@ -5,8 +5,8 @@ use std::sync::Arc;
 use edge_classify_kernels::{Rows, RowsMut};
 use tract_core::prelude::*;
 
-use super::EngineError;
-use super::net::{Delegate, Shape};
+use crate::engine::EngineError;
+use crate::engine::net::{Delegate, Shape};
 use crate::panics;
 
 /// A tensor of tract's that is one of ours on the other side: the same values in another order.
