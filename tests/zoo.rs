@@ -80,6 +80,7 @@ fn logits(
                 isa: *isa,
                 threads,
                 fuse: true,
+                precision: None,
             },
         )
         .unwrap();

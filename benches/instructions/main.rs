@@ -1,14 +1,14 @@
 //! Infers a few times with a network of the zoo, asking for the parent's process id before each inference and after the
 //! last: marks between which `count.c` counts instructions. `run.sh` runs both.
 //!
-//!     instructions NETWORK [FILE.onnx]
+//!     instructions NETWORK [f32|fp16|FILE.onnx]
 //!
-//! With a file, only writes the network there, for others to run.
+//! Computes in f32 unless told otherwise. With a file, only writes the network there, for others to run.
 
 use std::os::unix::process::parent_id;
 
 use edge_classify::compile;
-use edge_classify::engine::Threads;
+use edge_classify::engine::{Options, Precision, Threads};
 use edge_classify::session::{Program, Session};
 use edge_classify::zoo::{self, Export, Registry, Weights, synthetic_tensor};
 
@@ -36,10 +36,14 @@ fn main() {
     };
     let mut onnx = Vec::new();
     export.write(&mut onnx).expect("it can be exported");
-    if let Some(file) = arguments.next() {
-        std::fs::write(file, onnx).expect("it can be written");
-        return;
-    }
+    let precision = match arguments.next().as_deref() {
+        None | Some("f32") => Precision::F32,
+        Some("fp16") => Precision::Fp16,
+        Some(file) => {
+            std::fs::write(file, onnx).expect("it can be written");
+            return;
+        }
+    };
     println!("{}", graph.multiply_adds());
     let program = compile::load(&onnx, None).expect("it can be compiled");
     assert!(
@@ -47,7 +51,10 @@ fn main() {
         "layers of ours are what is counted"
     );
     let threads = Threads::new(1).expect("one thread");
-    let mut session = Session::new(program, threads).expect("it can be prepared");
+    let options = Options::new(threads).expect("the processor is known");
+    let options = options.in_precision(Some(precision));
+    let options = options.expect("the processor has the precision");
+    let mut session = Session::with(program, &options).expect("it can be prepared");
     let input = synthetic_tensor("input", &[1, 3, size, size], 1);
     let mut logits = vec![0.0; session.classes()];
     for _ in 0..RUNS {

@@ -1,6 +1,7 @@
 #!/bin/bash
 # How many instructions an inference takes on 64-bit ARM, counted under QEMU's user mode (`make aarch64` comes first): the
-# same number on any machine, whatever else it does. Single-threaded f32, one picture, the third inference.
+# same number on any machine, whatever else it does. Single-threaded, one picture, the third
+# inference; in f32 and, on Cortex-A76, in fp16.
 #
 #   run.sh [--functions] [--ncnn DIR] [NETWORK...]
 #
@@ -90,7 +91,7 @@ count_ncnn() { # NETWORK f32|f16
     millions "$work/ncnn"
 }
 
-printf '%-20s %13s %10s %10s %15s' 'M instructions' 'multiply-adds' cortex-a72 cortex-a76 'a multiply-add'
+printf '%-20s %13s %10s %10s %15s %8s' 'M instructions' 'multiply-adds' cortex-a72 cortex-a76 'a multiply-add' fp16
 [ -z "$ncnn" ] || printf ' %8s %8s' ncnn 'ncnn f16'
 echo
 for network in "${networks[@]}"; do
@@ -98,9 +99,11 @@ for network in "${networks[@]}"; do
         emulated "$core" "$toolchain/$core" "$program" "$network" >"$work/sum" 2>"$work/$core" ||
             { cat "$work/$core"; exit 1; }
     done
+    emulated cortex-a76 "$toolchain/cortex-a76" "$program" "$network" fp16 >"$work/sum" 2>"$work/fp16" ||
+        { cat "$work/fp16"; exit 1; }
     printf '%-20s' "$network"
-    awk -v a="$(millions "$work/cortex-a72")" -v b="$(millions "$work/cortex-a76")" \
-        '{ printf " %13.1f %10s %10s %15.3f", $1 / 1e6, a, b, a * 1e6 / $1 }' "$work/sum"
+    awk -v a="$(millions "$work/cortex-a72")" -v b="$(millions "$work/cortex-a76")" -v c="$(millions "$work/fp16")" \
+        '{ printf " %13.1f %10s %10s %15.3f %8s", $1 / 1e6, a, b, a * 1e6 / $1, c }' "$work/sum"
     if [ -n "$ncnn" ]; then
         full=$(count_ncnn "$network" f32)
         half=$(count_ncnn "$network" f16)

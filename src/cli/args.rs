@@ -10,7 +10,7 @@ use clap::{ArgGroup, Args, CommandFactory, FromArgMatches, Parser, Subcommand, V
 use super::models::ModelsArgs;
 use super::validate::ValidateArgs;
 use crate::camera::PixelFormat;
-use crate::engine::Threads;
+use crate::engine::{Precision, Threads};
 use crate::preprocess::{Interpolation, Pipeline};
 use crate::zoo;
 
@@ -120,6 +120,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "N|auto", default_value = "1", value_parser = threads)]
     pub threads: Threads,
 
+    /// Type in which to compute: f32, or fp16 where the processor has it [default: a plan's, or f32]
+    #[arg(long, value_name = "f32|fp16", value_parser = precision)]
+    pub precision: Option<Precision>,
+
     /// Preprocessing pipeline, instead of the model's own
     #[arg(long, value_enum)]
     pub preprocessing: Option<Preprocessing>,
@@ -186,6 +190,10 @@ pub struct InspectArgs {
     #[arg(long, value_name = "N", default_value = "1", value_parser = threads)]
     pub threads: Threads,
 
+    /// Type in which to compute: f32, or fp16 where the processor has it [default: a plan's, or f32]
+    #[arg(long, value_name = "f32|fp16", value_parser = precision)]
+    pub precision: Option<Precision>,
+
     /// Compute each layer by itself, none together by bands of rows
     #[arg(long)]
     pub no_fuse: bool,
@@ -199,6 +207,10 @@ pub struct CompileArgs {
     /// The plan to write
     #[arg(short, long, value_name = "FILE.plan")]
     pub output: PathBuf,
+
+    /// Type in which to store the weights: f32, or fp16, in which the plan is run, too, where the processor has it
+    #[arg(long, value_name = "f32|fp16", default_value_t = Precision::F32, value_parser = precision)]
+    pub precision: Precision,
 }
 
 #[derive(Debug, Args)]
@@ -209,6 +221,10 @@ pub struct BenchArgs {
     /// Threads for one inference; auto: the fast cores that this process may use
     #[arg(long, value_name = "N|auto", default_value = "1", value_parser = threads)]
     pub threads: Threads,
+
+    /// Type in which to compute: f32, or fp16 where the processor has it [default: a plan's, or f32]
+    #[arg(long, value_name = "f32|fp16", value_parser = precision)]
+    pub precision: Option<Precision>,
 
     /// How long to measure, after a tenth of it to warm up
     #[arg(long, value_name = "S", default_value = "3", value_parser = seconds)]
@@ -247,6 +263,10 @@ pub struct InferArgs {
     /// Threads for one inference; auto: the fast cores that this process may use
     #[arg(long, value_name = "N|auto", default_value = "1", value_parser = threads)]
     pub threads: Threads,
+
+    /// Type in which to compute: f32, or fp16 where the processor has it [default: a plan's, or f32]
+    #[arg(long, value_name = "f32|fp16", value_parser = precision)]
+    pub precision: Option<Precision>,
 
     /// Compute each layer by itself, none together by bands of rows
     #[arg(long)]
@@ -393,6 +413,14 @@ fn threads(text: &str) -> Result<Threads, String> {
     threads.ok_or_else(|| format!("expected auto or a number from 1 to {}", Threads::MAX))
 }
 
+pub fn precision(text: &str) -> Result<Precision, String> {
+    match text {
+        "f32" => Ok(Precision::F32),
+        "fp16" => Ok(Precision::Fp16),
+        _ => Err("expected f32 or fp16".to_owned()),
+    }
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     let value = text
         .parse()
@@ -450,6 +478,7 @@ mod tests {
             "--threshold nan",
             "--threads 0",
             "--threads all",
+            "--precision fp8",
             "--fps 0",
             "--fps inf",
             "--camera-size 640",

@@ -41,9 +41,8 @@ pub fn compile(args: &CompileArgs) -> Result<()> {
             installed.file.display()
         );
     }
-    let contents = plan::write(&net, belongings)
+    let contents = plan::write(&net.with_precision(args.precision), belongings)
         .map_err(|problem| anyhow::anyhow!("{}: {problem}", installed.file.display()))?;
-    drop(net);
     let directory = match output.parent() {
         Some(directory) if !directory.as_os_str().is_empty() => directory,
         _ => Path::new("."),
@@ -56,7 +55,11 @@ pub fn compile(args: &CompileArgs) -> Result<()> {
     write().with_context(|| shown.to_string())?;
     let megabytes = contents.len() as f64 / 1e6;
     // Nobody may be listening any more.
-    let _ = writeln!(io::stderr(), "{shown}: {megabytes:.1} MB, {layers} layers");
+    let _ = writeln!(
+        io::stderr(),
+        "{shown}: {megabytes:.1} MB, {layers} layers, weights of {}",
+        args.precision
+    );
     Ok(())
 }
 

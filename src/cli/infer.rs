@@ -15,7 +15,7 @@ pub fn infer(args: &InferArgs) -> Result<()> {
     let installed = super::find_model(&args.model)?;
     let options = Options {
         fuse: !args.no_fuse,
-        ..Options::new(args.threads)?
+        ..Options::new(args.threads)?.in_precision(args.precision)?
     };
     let mut session = daemon::load_session(&installed, &options)?;
     let (height, width) = session.input_size();

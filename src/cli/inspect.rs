@@ -17,7 +17,7 @@ pub fn inspect(args: &InspectArgs) -> Result<()> {
     let installed = super::find_model(&args.model)?;
     let options = Options {
         fuse: !args.no_fuse,
-        ..Options::new(args.threads)?
+        ..Options::new(args.threads)?.in_precision(args.precision)?
     };
     let mut out = io::stdout().lock();
     if installed.is_plan() {
@@ -58,9 +58,10 @@ fn print(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let total = |of: fn(&LayerReport) -> u64| report.layers.iter().map(of).sum::<u64>() as f64;
     writeln!(
         out,
-        "{} layers on {}: {:.1} M multiply-adds, {:.2} M parameters, {:.1} MB read and written, arena {:.0} kB",
+        "{} layers on {} in {}: {:.1} M multiply-adds, {:.2} M parameters, {:.1} MB read and written, arena {:.0} kB",
         report.layers.len(),
         report.isa,
+        report.precision,
         total(|layer| layer.multiply_adds) / 1e6,
         report.parameters as f64 / 1e6,
         total(|layer| layer.bytes as u64) / 1e6,

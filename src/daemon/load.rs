@@ -6,7 +6,7 @@ use thiserror::Error;
 use tract_onnx::prelude::TypedModel;
 
 use crate::compile::{self, OnnxError};
-use crate::engine::{EngineError, Options, Threads};
+use crate::engine::{EngineError, Options};
 use crate::model::{CardError, Installed, Labels, LabelsError, Scores};
 use crate::plan::{Plan, PlanError};
 use crate::preprocess::{Size, Spec, SpecError};
@@ -94,10 +94,9 @@ fn engine(model: &Installed) -> impl Fn(EngineError) -> LoadError {
 pub fn load(
     model: &Installed,
     labels: Option<&Path>,
-    threads: Threads,
+    options: &Options,
 ) -> Result<LoadedModel, LoadError> {
-    let options = Options::new(threads).map_err(engine(model))?;
-    let session = load_session(model, &options)?;
+    let session = load_session(model, options)?;
     let spec = match &model.card {
         Some(card) => card.preprocess.clone(),
         None => assumed_spec(model, &session)?,

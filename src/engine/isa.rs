@@ -15,6 +15,11 @@ pub fn chosen_isa() -> Result<Isa, EngineError> {
     }
 }
 
+/// Whether it was [`ISA_VARIABLE`] that chose.
+pub(super) fn is_asked_for() -> bool {
+    std::env::var_os(ISA_VARIABLE).is_some()
+}
+
 fn named(name: &str) -> Result<Isa, EngineError> {
     let mut available = Isa::available().into_iter();
     available.find(|isa| isa.name() == name).ok_or_else(|| {

@@ -9,6 +9,7 @@ mod executor;
 mod isa;
 pub mod net;
 mod options;
+mod precision;
 mod report;
 mod threads;
 
@@ -17,5 +18,6 @@ pub use error::EngineError;
 pub use executor::{Executor, Packed, Picture, Team};
 pub use isa::{ISA_VARIABLE, chosen_isa};
 pub use options::Options;
+pub use precision::Precision;
 pub use report::{LayerReport, Report};
 pub use threads::Threads;

@@ -2,7 +2,8 @@
 
 use edge_classify_kernels::Isa;
 
-use super::{EngineError, Threads, cache, chosen_isa};
+use super::net::Net;
+use super::{EngineError, Precision, Threads, cache, chosen_isa};
 
 /// What may be chosen for a session. What tract runs chooses its instructions for itself.
 #[derive(Debug, Clone, Copy)]
@@ -11,6 +12,8 @@ pub struct Options {
     pub threads: Threads,
     /// Whether layers may be computed together, a band of rows at a time.
     pub fuse: bool,
+    /// In place of that in which the network's weights are stored, or f32 where the processor lacks it.
+    pub precision: Option<Precision>,
 }
 
 impl Options {
@@ -20,7 +23,26 @@ impl Options {
             isa: chosen_isa()?,
             threads,
             fuse: true,
+            precision: None,
         })
+    }
+
+    /// The same, in a precision that is asked for.
+    ///
+    /// # Errors
+    /// If the processor does not have it.
+    pub fn in_precision(self, precision: Option<Precision>) -> Result<Options, EngineError> {
+        if let Some(precision) = precision {
+            precision.check(self.isa)?;
+        }
+        Ok(Options { precision, ..self })
+    }
+
+    /// The precision in which a network is run.
+    pub fn precision_of(&self, net: &Net) -> Precision {
+        let stored = net.precision();
+        let native = stored.is_native(self.isa).then_some(stored);
+        self.precision.or(native).unwrap_or(Precision::F32)
     }
 
     /// Bytes of cache for layers that are computed together.

@@ -3,19 +3,21 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use edge_classify_kernels::{Activation, Window};
+use edge_classify_kernels::{Activation, Element, Window};
+use half::f16;
 
 use super::executor::Packed;
 use super::net::{Kind, Layer, Net, Part, Shape};
-use super::{EngineError, Options};
+use super::{EngineError, Options, Precision};
 
 /// A network as this processor runs it.
 #[derive(Debug)]
 pub struct Report {
     /// What the kernels are run with.
     pub isa: &'static str,
+    pub precision: Precision,
     pub layers: Vec<LayerReport>,
-    /// Weights and biases, in values of f32.
+    /// Weights and biases: so many values.
     pub parameters: usize,
     /// Bytes in which all values between the layers lie.
     pub arena: usize,
@@ -53,13 +55,15 @@ impl LayerReport {
         format!("{}{window}", self.kind)
     }
 
-    /// Every layer as it is before the network is packed: in no place.
-    pub fn all(net: &Net) -> Vec<LayerReport> {
+    /// Every layer as it is before the network is packed, to be run in a precision: in no place.
+    pub fn all(net: &Net, precision: Precision) -> Vec<LayerReport> {
         let layers = net.layers().iter();
-        layers.map(|layer| LayerReport::new(net, layer)).collect()
+        layers
+            .map(|layer| LayerReport::new(net, layer, precision))
+            .collect()
     }
 
-    fn new(net: &Net, layer: &Layer) -> LayerReport {
+    fn new(net: &Net, layer: &Layer, precision: Precision) -> LayerReport {
         let (input, output) = (net.shape(layer.input), net.shape(layer.output));
         let len = |shape: Shape| shape.pixels() * shape.channels;
         let reads: usize = layer.reads().map(|span| len(net.shape(span))).sum();
@@ -79,7 +83,7 @@ impl LayerReport {
             input,
             output,
             multiply_adds: layer.kind.multiply_adds(output.pixels()),
-            bytes: values * size_of::<f32>(),
+            bytes: values * precision.size(),
             place: None,
             group: 1,
             part: layer.part().cloned(),
@@ -89,11 +93,22 @@ impl LayerReport {
 
 impl Report {
     pub fn new(net: Net, options: &Options) -> Result<Report, EngineError> {
+        match options.precision_of(&net) {
+            Precision::F32 => Report::of::<f32>(net, options, Precision::F32),
+            Precision::Fp16 => Report::of::<f16>(net, options, Precision::Fp16),
+        }
+    }
+
+    fn of<E: Element>(
+        net: Net,
+        options: &Options,
+        precision: Precision,
+    ) -> Result<Report, EngineError> {
         let isa = options.isa;
-        let mut layers = LayerReport::all(&net);
+        let mut layers = LayerReport::all(&net, precision);
         let parameters = net.layers().iter().map(|layer| layer.kind.parameters());
         let parameters = parameters.sum();
-        let packed = Packed::<f32>::new(net, isa, options.cache())?;
+        let packed = Packed::<E>::new(net, isa, options.cache())?;
         for (index, place) in packed.places() {
             layers[index].place = Some(place);
         }
@@ -104,6 +119,7 @@ impl Report {
         }
         Ok(Report {
             isa: isa.name(),
+            precision,
             layers,
             parameters,
             arena: packed.arena_bytes(),

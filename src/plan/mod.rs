@@ -1,6 +1,6 @@
 //! The plan: a compiled network in one file, with all that belongs to it.
 //!
-//! A safetensors file. Its metadata has one entry, JSON: the version of the form, the layers, the model's card (TOML)
+//! A safetensors file, of f32 or of fp16, which its version says. Its metadata has one entry, JSON: the version of the form, the layers, the model's card (TOML)
 //! and its labels. Each tensor, and that entry, comes with the XXH3 of its bytes, so that a file that was damaged is
 //! noticed before anything is computed with it. Loading reads a part of a tensor at a time.
 
@@ -13,6 +13,8 @@ mod write;
 use std::path::PathBuf;
 
 use thiserror::Error;
+
+use crate::engine::Precision;
 
 pub use read::Plan;
 pub use write::write;
@@ -39,7 +41,8 @@ pub enum PlanError {
     #[error("{path}: not a plan; make one with 'edge-classify compile'", path = path.display())]
     NotAPlan { path: PathBuf },
     #[error(
-        "{path}: a plan of version {found}; this program reads version {VERSION}: compile the model again with it",
+        "{path}: a plan of version {found}; this program reads versions {VERSION} and {VERSION_FP16}: compile the model \
+         again with it",
         path = path.display()
     )]
     Version { path: PathBuf, found: u64 },
@@ -49,6 +52,16 @@ pub enum PlanError {
 
 /// Of the form that is written here.
 pub const VERSION: u64 = 1;
+
+/// The same form with weights of fp16, which programs that read the first version alone do not know.
+pub const VERSION_FP16: u64 = 2;
+
+fn version(precision: Precision) -> u64 {
+    match precision {
+        Precision::F32 => VERSION,
+        Precision::Fp16 => VERSION_FP16,
+    }
+}
 
 /// The entry of the metadata.
 const ENTRY: &str = "edge-classify";

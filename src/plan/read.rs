@@ -5,12 +5,14 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use safetensors::Dtype;
+use half::f16;
+use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::schema::{Contents, Envelope};
-use super::write::name;
-use super::{Belongings, ENTRY, PlanError, VERSION, checksum, format_checksum};
+use super::write::{dtype, name};
+use super::{Belongings, ENTRY, PlanError, checksum, format_checksum, version};
+use crate::engine::Precision;
 use crate::engine::net::{Net, Store, Weights};
 use crate::safetensors_header::{self, HeaderError};
 
@@ -25,6 +27,7 @@ struct Tensors {
     path: PathBuf,
     file: File,
     places: Vec<Place>,
+    precision: Precision,
 }
 
 struct Place {
@@ -68,12 +71,14 @@ impl Plan {
             });
         };
         let envelope: Envelope = serde_json::from_str(entry).map_err(|e| damaged(e.to_string()))?;
-        if envelope.version != VERSION {
+        let known = [Precision::F32, Precision::Fp16];
+        let precision = known.into_iter().find(|p| version(*p) == envelope.version);
+        let Some(precision) = precision else {
             return Err(PlanError::Version {
                 path: path.to_owned(),
                 found: envelope.version,
             });
-        }
+        };
         if envelope.checksum != checksum(envelope.contents.as_bytes()) {
             return Err(damaged("the checksum of its header differs".to_owned()));
         }
@@ -82,7 +87,7 @@ impl Plan {
         let checksums = std::mem::take(&mut contents.checksums);
         let place = |(index, checksum)| {
             let info = metadata.info(&name(index));
-            let info = info.filter(|info| info.dtype == Dtype::F32 && info.shape.len() == 1);
+            let info = info.filter(|info| info.dtype == dtype(precision) && info.shape.len() == 1);
             let (begin, end) = info
                 .ok_or_else(|| damaged(format!("it lacks tensor {index}")))?
                 .data_offsets;
@@ -99,6 +104,7 @@ impl Plan {
                 path: path.to_owned(),
                 file,
                 places: places.collect::<Result<_, PlanError>>()?,
+                precision,
             }),
         })
     }
@@ -119,11 +125,12 @@ impl Plan {
             problem,
         };
         let weights = |index: usize| {
-            let len = tensors.places.get(index)?.len / size_of::<f32>();
+            let len = tensors.places.get(index)?.len / tensors.precision.size();
             Some(Weights::stored(tensors.clone(), index, len))
         };
         let net = self.contents.network.net(weights).map_err(damaged)?;
-        net.map_err(|e| damaged(e.to_string()))
+        let net = net.map_err(|e| damaged(e.to_string()))?;
+        Ok(net.with_precision(tensors.precision))
     }
 }
 
@@ -141,24 +148,40 @@ impl Store for Tensors {
             checksum: expected,
         } = &self.places[index];
         let failed = |what: String| format!("{}: {what}", self.path.display());
-        let len = len / size_of::<f32>();
-        let mut hasher = Xxh3::new();
-        let mut read = 0;
-        while read < len {
-            buffer.resize(at_once.clamp(1, len - read), 0.0);
-            let bytes: &mut [u8] = bytemuck::cast_slice_mut(buffer);
-            let at = offset + (read * size_of::<f32>()) as u64;
-            self.file
-                .read_exact_at(bytes, at)
-                .map_err(|e| failed(e.to_string()))?;
-            hasher.update(bytes);
-            if cfg!(target_endian = "big") {
-                for value in buffer.iter_mut() {
-                    *value = f32::from_bits(value.to_bits().swap_bytes());
+        let size = self.precision.size();
+        let len = len / size;
+        let (mut hasher, mut bits) = (Xxh3::new(), Vec::new());
+        let mut done = 0;
+        while done < len {
+            buffer.resize(at_once.clamp(1, len - done), 0.0);
+            let at = offset + (done * size) as u64;
+            let mut fill = |bytes: &mut [u8]| {
+                self.file
+                    .read_exact_at(bytes, at)
+                    .map_err(|e| failed(e.to_string()))?;
+                hasher.update(bytes);
+                Ok::<_, String>(())
+            };
+            match self.precision {
+                Precision::F32 => {
+                    fill(bytemuck::cast_slice_mut(buffer))?;
+                    if cfg!(target_endian = "big") {
+                        for value in buffer.iter_mut() {
+                            *value = f32::from_bits(value.to_bits().swap_bytes());
+                        }
+                    }
+                }
+                Precision::Fp16 => {
+                    bits.resize(buffer.len(), 0_u16);
+                    fill(bytemuck::cast_slice_mut(&mut bits))?;
+                    if cfg!(target_endian = "big") {
+                        bits.iter_mut().for_each(|bits| *bits = bits.swap_bytes());
+                    }
+                    bits.reinterpret_cast::<f16>().convert_to_f32_slice(buffer);
                 }
             }
             take(buffer);
-            read += buffer.len();
+            done += buffer.len();
         }
         if format_checksum(hasher.digest()) != *expected {
             return Err(failed(format!(

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::engine::Threads;
 use crate::engine::net::{Kind, Layer, Net, Shape, Span};
+use crate::engine::{Options, Precision};
 use crate::session::{Program, Session};
 
 fn small() -> Net {
@@ -93,6 +94,11 @@ fn small() -> Net {
     Net::new(values, layers, 0, span(4, 4)).unwrap()
 }
 
+/// The same, with weights of either precision.
+fn both() -> [Net; 2] {
+    [small(), small().with_precision(Precision::Fp16)]
+}
+
 fn belongings() -> Belongings {
     Belongings {
         card: Some("name = 'small'\n".to_owned()),
@@ -123,8 +129,12 @@ impl Written {
 }
 
 fn logits(net: Net) -> Result<Vec<f32>, String> {
-    let threads = Threads::new(1).unwrap();
-    let session = Session::new(Program::Net(net), threads);
+    // In f32, so that it is the same on every processor.
+    let options = Options {
+        precision: Some(Precision::F32),
+        ..Options::new(Threads::new(1).unwrap()).unwrap()
+    };
+    let session = Session::with(Program::Net(net), &options);
     let mut session = session.map_err(|e| e.to_string())?;
     let input: Vec<f32> = (0..session.input_len()).map(|i| (i as f32).cos()).collect();
     session.run(&input).map_err(|e| e.to_string())
@@ -144,8 +154,54 @@ fn a_plan_is_the_network_it_was_made_of() {
 }
 
 #[test]
+fn weights_of_fp16_take_half_and_are_the_nearest() {
+    let [single, half] = both().map(|net| write(&net, belongings()).unwrap());
+    let net = small();
+    let parameters = net.layers().iter().map(|layer| layer.kind.parameters());
+    let saved = single.len() as f64 - half.len() as f64;
+    // The header is padded to eight bytes, and numbers in it have fewer digits.
+    let expected = 2.0 * parameters.sum::<usize>() as f64;
+    assert!((saved - expected).abs() < 32.0, "{saved} bytes");
+    let written = Written::new(&half);
+    let net = written.open().unwrap().net().unwrap();
+    assert_eq!(net.precision(), Precision::Fp16);
+    let rounded = |net: &Net| match &net.layers()[0].kind {
+        Kind::Convolution { weights, .. } => weights.values().unwrap().into_owned(),
+        other => panic!("{other:?}"),
+    };
+    for (found, given) in rounded(&net).iter().zip(rounded(&small())) {
+        assert_eq!(*found, half::f16::from_f32(given).to_f32());
+    }
+    // Sums of 27 products of at most 1.
+    let expected = logits(small()).unwrap();
+    for (found, expected) in logits(net).unwrap().iter().zip(expected) {
+        assert!((found - expected).abs() < 1e-2, "{found}, not {expected}");
+    }
+}
+
+#[test]
+fn a_weight_beyond_fp16_is_refused() {
+    let net = small();
+    let (values, mut layers) = (net.values().to_vec(), net.layers().to_vec());
+    if let Kind::Pointwise { bias, .. } = &mut layers[2].kind {
+        *bias = vec![0.0, 65504.0, -65520.0, 0.0].into();
+    }
+    let net = Net::new(values, layers, 0, net.output()).unwrap();
+    assert!(write(&net, belongings()).is_ok());
+    let error = write(&net.with_precision(Precision::Fp16), belongings()).unwrap_err();
+    assert!(
+        error.contains("-65520") && error.contains("--precision f32"),
+        "{error}"
+    );
+}
+
+#[test]
 fn every_flipped_bit_is_noticed() {
-    let bytes = write(&small(), belongings()).unwrap();
+    both().iter().for_each(every_flipped_bit_of_is_noticed);
+}
+
+fn every_flipped_bit_of_is_noticed(net: &Net) {
+    let bytes = write(net, belongings()).unwrap();
     let original = Written::new(&bytes).use_all().unwrap();
     let file = Written::new(&bytes);
     for place in 0..bytes.len() {
@@ -162,7 +218,11 @@ fn every_flipped_bit_is_noticed() {
 
 #[test]
 fn a_cut_or_longer_file_is_refused() {
-    let bytes = write(&small(), belongings()).unwrap();
+    both().iter().for_each(a_cut_or_longer_file_of_is_refused);
+}
+
+fn a_cut_or_longer_file_of_is_refused(net: &Net) {
+    let bytes = write(net, belongings()).unwrap();
     for len in 0..bytes.len() {
         assert!(Written::new(&bytes[..len]).open().is_err(), "{len} bytes");
     }
@@ -195,6 +255,9 @@ fn errors_say_what_the_file_is() {
     let mut newer = bytes.clone();
     newer[at.unwrap() + from.len() - 1] = b'7';
     says(&newer, "version 7");
+    // Tensors of another type than the version's.
+    newer[at.unwrap() + from.len() - 1] = b'2';
+    says(&newer, "lacks tensor 0");
     let gone = Plan::open(std::path::Path::new("/nowhere/x.plan"));
     assert!(matches!(gone, Err(PlanError::Read { .. })));
     assert!(matches!(

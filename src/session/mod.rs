@@ -8,8 +8,11 @@ use std::time::Duration;
 
 use tract_core::prelude::TypedModel;
 
+use edge_classify_kernels::Element;
+use half::f16;
+
 use crate::engine::net::Net;
-use crate::engine::{EngineError, Executor, Options, Packed, Picture, Team, Threads};
+use crate::engine::{EngineError, Executor, Options, Packed, Picture, Precision, Team, Threads};
 pub use delegate::{Border, TractPart};
 use graph::GraphRunner;
 
@@ -31,6 +34,7 @@ pub struct Session {
 
 enum Runner {
     Net(Executor),
+    Half(Executor<f16>),
     Graph(Box<GraphRunner>),
 }
 
@@ -49,14 +53,22 @@ impl Session {
                 if shape.channels != 3 {
                     return Err(EngineError::Prepare(format!("its input is {shape:?}")));
                 }
-                let packed = Arc::new(Packed::new(net, options.isa, options.cache())?);
-                let team = Arc::new(Team::new(threads)?);
+                let classes = net.output().channels;
+                let runner = match options.precision_of(&net) {
+                    Precision::F32 => Runner::Net(executor(net, options)?),
+                    Precision::Fp16 => Runner::Half(executor(net, options)?),
+                };
                 Ok(Session {
                     height: shape.height,
                     width: shape.width,
-                    classes: packed.output_len(),
-                    runner: Runner::Net(Executor::new(packed, team)?),
+                    classes,
+                    runner,
                 })
+            }
+            Program::Graph(_) if options.precision == Some(Precision::Fp16) => {
+                Err(EngineError::Prepare(
+                    "tract runs all of it, in f32 alone; leave out --precision fp16".to_owned(),
+                ))
             }
             Program::Graph(model) => {
                 let graph = GraphRunner::new(*model, threads)?;
@@ -75,6 +87,7 @@ impl Session {
     pub fn another(&self) -> Result<Self, EngineError> {
         let runner = match &self.runner {
             Runner::Net(executor) => Runner::Net(executor.another()?),
+            Runner::Half(executor) => Runner::Half(executor.another()?),
             Runner::Graph(graph) => Runner::Graph(Box::new(graph.another()?)),
         };
         Ok(Session { runner, ..*self })
@@ -83,6 +96,14 @@ impl Session {
     /// Height and width of the input in pixels.
     pub fn input_size(&self) -> (usize, usize) {
         (self.height, self.width)
+    }
+
+    /// In which the layers are computed.
+    pub fn precision(&self) -> Precision {
+        match self.runner {
+            Runner::Net(_) | Runner::Graph(_) => Precision::F32,
+            Runner::Half(_) => Precision::Fp16,
+        }
     }
 
     /// Length of the input tensor: 3 x height x width.
@@ -119,6 +140,7 @@ impl Session {
         }
         match &mut self.runner {
             Runner::Net(executor) => logits.copy_from_slice(executor.run(input)?),
+            Runner::Half(executor) => f16::widen(executor.run(input)?, logits),
             Runner::Graph(graph) => graph.run(input, logits)?,
         }
         Ok(())
@@ -126,7 +148,11 @@ impl Session {
 
     /// Whether [`Session::run_picture`] can be called: where the first layer is a convolution of ours.
     pub fn takes_pictures(&self) -> bool {
-        matches!(&self.runner, Runner::Net(executor) if executor.takes_pictures())
+        match &self.runner {
+            Runner::Net(executor) => executor.takes_pictures(),
+            Runner::Half(executor) => executor.takes_pictures(),
+            Runner::Graph(_) => false,
+        }
     }
 
     /// Runs the network on a picture that the first layer normalises as it goes, and returns its logits: those that
@@ -144,15 +170,20 @@ impl Session {
                 found: picture.pixels.len(),
             });
         }
+        let mut logits = vec![0.0; self.classes];
         match &mut self.runner {
             Runner::Net(executor) if executor.takes_pictures() => {
-                Ok(executor.run_picture(picture)?.to_vec())
+                logits.copy_from_slice(executor.run_picture(picture)?);
+            }
+            Runner::Half(executor) if executor.takes_pictures() => {
+                f16::widen(executor.run_picture(picture)?, &mut logits);
             }
             _ => {
                 let problem = "its first layer takes no 8-bit picture";
-                Err(EngineError::Run(problem.to_owned()))
+                return Err(EngineError::Run(problem.to_owned()));
             }
         }
+        Ok(logits)
     }
 
     /// Runs the network and tells what layers took that are computed together, by their indices; a layer that another
@@ -162,16 +193,22 @@ impl Session {
         input: &[f32],
         took: &mut (dyn FnMut(&[usize], Duration) + Send),
     ) -> Result<bool, EngineError> {
-        let Runner::Net(executor) = &mut self.runner else {
-            return Ok(false);
-        };
         if input.len() != 3 * self.height * self.width {
             return Err(EngineError::InputLength {
                 expected: 3 * self.height * self.width,
                 found: input.len(),
             });
         }
-        executor.run_timed(input, took)?;
-        Ok(true)
+        match &mut self.runner {
+            Runner::Net(executor) => executor.run_timed(input, took).map(|_| true),
+            Runner::Half(executor) => executor.run_timed(input, took).map(|_| true),
+            Runner::Graph(_) => Ok(false),
+        }
     }
+}
+
+fn executor<E: Element>(net: Net, options: &Options) -> Result<Executor<E>, EngineError> {
+    let packed = Packed::new(net, options.isa, options.cache())?;
+    let team = Team::new(options.threads)?;
+    Executor::new(Arc::new(packed), Arc::new(team))
 }

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Every network of the zoo, compiled here and run by the program for ARM under QEMU, against the recorded logits.
 
-    networks.py PROGRAM --core CORE [--most MULTIPLY-ADDS] -- COMMAND...    (the command that runs the other program)
+    networks.py PROGRAM --core CORE [--most MULTIPLY-ADDS] [--precision f32|fp16] -- COMMAND...
+
+The command runs the other program. In fp16, the plans are of fp16, too.
 
 Needs nothing but Python: arrays are read and written as they lie in .npy files.
 """
@@ -17,8 +19,8 @@ import sys
 import tempfile
 
 REFERENCE = pathlib.Path("tests/reference")
-# In parts of the logits' range; as in tests/zoo.rs.
-TOLERANCE = 1e-5
+# In parts of the logits' range: in f32 as in tests/zoo.rs; in fp16, a unit in the last place is 1e-3, and each layer rounds.
+TOLERANCE = {"f32": 1e-5, "fp16": 2e-2}
 # Larger ones take gigabytes.
 MOST_PARAMETERS = 100_000_000
 CLASSES = 1000
@@ -62,14 +64,15 @@ def run(command):
         sys.exit(f"{' '.join(map(str, command))}:\n{result.stderr}")
 
 
-def difference(program, emulated, row, expected, directory):
+def difference(program, emulated, row, expected, directory, precision):
     """Of the emulated program's logits, in parts of the recorded ones' range."""
     name, size = row["name"], row["size"]
     onnx, plan, output = (directory / f"{name}.{end}" for end in ("onnx", "plan", "npy"))
     run([program, "export", name, "--weights", "synthetic:1", "--input-size", size, "-o", onnx])
-    run([program, "compile", onnx, "-o", plan])
+    run([program, "compile", onnx, "-o", plan, "--precision", precision])
     onnx.unlink()
-    run([*emulated, "infer", plan, "--tensor", directory / f"input-{size}.npy", "--output", output])
+    tensor = directory / f"input-{size}.npy"
+    run([*emulated, "infer", plan, "--tensor", tensor, "--output", output, "--precision", precision])
     plan.unlink()
     found = read_npy(output)
     if len(found) != len(expected):
@@ -87,6 +90,7 @@ def main():
     parser.add_argument("emulated", nargs="+")
     parser.add_argument("--core", required=True)
     parser.add_argument("--most", type=int, default=sys.maxsize, help="multiply-adds")
+    parser.add_argument("--precision", choices=TOLERANCE, default="f32")
     args = parser.parse_args()
     with open(REFERENCE / "zoo.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -100,13 +104,13 @@ def main():
         directory = pathlib.Path(directory)
         for size in {row["size"] for row in rows}:
             write_npy(directory / f"input-{size}.npy", synthetic_input(int(size)), (1, 3, int(size), int(size)))
-        check = lambda row: difference(args.program, args.emulated, row, recorded[row["name"]], directory)
+        check = lambda row: difference(args.program, args.emulated, row, recorded[row["name"]], directory, args.precision)
         worst = 0
         for row, apart in zip(rows, pool.map(check, rows)):
             worst = max(worst, apart)
-            if not apart <= TOLERANCE:
+            if not apart <= TOLERANCE[args.precision]:
                 failed.append(f"{row['name']}: {apart:.1e} of the range")
-    print(f"{len(rows)} networks on {args.core}: at most {worst:.1e} of the range from the recorded logits")
+    print(f"{len(rows)} networks on {args.core} in {args.precision}: at most {worst:.1e} of the range from the recorded logits")
     for line in failed:
         print(f"FAILED {line}")
     sys.exit(1 if failed or not rows else 0)

@@ -58,21 +58,26 @@ emulated() { # CORE ARG...
     "$qemu" -cpu "$core" -L "$toolchain/$core" "$program" "$@"
 }
 
-# same_classes CORE FILE...: in two processes, as one emulates a single core.
+# same_classes CORE PRECISION MOST FILE...: in two processes, as one emulates a single core; at most so many classes may
+# be others.
 same_classes() {
-    local core=$1 half=$((($# + 1) / 2)) first
-    shift
+    local core=$1 precision=$2 most=$3 half=$((($# - 1) / 2)) first
+    shift 3
     classify target/release/edge-classify --source "$@" >"$work/native"
-    classify emulated "$core" --source "${@:1:half}" >"$work/first" 2>"$work/first.log" &
+    classify emulated "$core" --precision "$precision" --source "${@:1:half}" >"$work/first" 2>"$work/first.log" &
     first=$!
-    classify emulated "$core" --source "${@:half+1}" >"$work/second" 2>"$work/second.log" &
+    classify emulated "$core" --precision "$precision" --source "${@:half+1}" >"$work/second" 2>"$work/second.log" &
     wait "$first" && wait $! || { cat "$work/first.log" "$work/second.log"; return 1; }
-    [ "$(wc -l <"$work/native")" = $# ] && cat "$work/first" "$work/second" | diff "$work/native" -
+    cat "$work/first" "$work/second" >"$work/both"
+    [ "$(wc -l <"$work/native")" = $# ] && [ "$(wc -l <"$work/both")" = $# ] &&
+        [ "$(diff "$work/native" "$work/both" | tee "$work/other" | grep -c '^>')" -le "$most" ] ||
+        { cat "$work/other"; return 1; }
 }
 
-# networks CORE MOST: those of the zoo with at most so many multiply-adds; the same kernels run the larger ones.
+# networks CORE MOST [PRECISION]: those of the zoo with at most so many multiply-adds; the same kernels run the larger
+# ones.
 networks() {
-    tests/arm/networks.py target/release/edge-classify --core "$1" --most "$2" -- \
+    tests/arm/networks.py target/release/edge-classify --core "$1" --most "$2" --precision "${3:-f32}" -- \
         "$qemu" -cpu "$1" -L "$toolchain/$1" "$program"
 }
 
@@ -81,15 +86,17 @@ check glibc-2.31 glibc_is_old_enough
 check libraries libraries_are_basic
 case $1 in
 aarch64)
-    check photographs-cortex-a72 same_classes cortex-a72 "${photos[@]}"
+    check photographs-cortex-a72 same_classes cortex-a72 f32 0 "${photos[@]}"
     # With dotprod and fp16, which may choose other kernels; a few show it.
-    check photographs-cortex-a76 same_classes cortex-a76 "${photos[@]:0:12}"
+    check photographs-cortex-a76 same_classes cortex-a76 f32 0 "${photos[@]:0:12}"
+    check photographs-cortex-a76-fp16 same_classes cortex-a76 fp16 1 "${photos[@]:0:6}"
     check networks-cortex-a72 networks cortex-a72 "${MOST_MULTIPLY_ADDS:-1000000000}"
     check networks-cortex-a76 networks cortex-a76 "${MOST_MULTIPLY_ADDS:-300000000}"
+    check networks-cortex-a76-fp16 networks cortex-a76 60000000 fp16
     ;;
 armv7)
     # Pictures are slow to classify without vectors; networks tell more.
-    check photographs-cortex-a7 same_classes cortex-a7 "${photos[@]:0:12}"
+    check photographs-cortex-a7 same_classes cortex-a7 f32 0 "${photos[@]:0:12}"
     check networks-cortex-a7 networks cortex-a7 "${MOST_MULTIPLY_ADDS:-1000000000}"
     ;;
 esac

@@ -5,7 +5,10 @@ use std::sync::Barrier;
 use std::time::Instant;
 
 use edge_classify_kernels::{Isa, multiply_adds};
+use half::f16;
 use serde::Serialize;
+
+use crate::engine::Precision;
 
 use crate::cli::doctor::cpu;
 
@@ -47,7 +50,7 @@ impl Build {
 }
 
 /// Most multiply-adds in registers that so many threads were seen to do, in 10^9 operations a second.
-pub fn peak(isa: Isa, threads: usize) -> f64 {
+pub fn peak(isa: Isa, precision: Precision, threads: usize) -> f64 {
     /// A few milliseconds on any processor that is worth measuring.
     const COUNT: usize = 50_000_000;
     const ROUNDS: usize = 5;
@@ -56,7 +59,10 @@ pub fn peak(isa: Isa, threads: usize) -> f64 {
         let round = |_| {
             barrier.wait();
             let start = Instant::now();
-            let (count, sum) = multiply_adds::<f32>(isa, COUNT);
+            let (count, sum) = match precision {
+                Precision::F32 => multiply_adds::<f32>(isa, COUNT),
+                Precision::Fp16 => multiply_adds::<f16>(isa, COUNT),
+            };
             black_box(sum);
             2.0 * count as f64 / start.elapsed().as_secs_f64() / 1e9
         };

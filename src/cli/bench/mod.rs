@@ -25,6 +25,8 @@ struct Record {
     file: String,
     /// What the kernels were run with.
     isa: &'static str,
+    /// f32 or fp16: of the values, and of the peak.
+    precision: &'static str,
     threads: usize,
     warm_up_runs: usize,
     #[serde(flatten)]
@@ -70,15 +72,16 @@ pub fn bench(args: &BenchArgs, started: Instant) -> Result<()> {
     let installed = super::find_model(&args.model)?;
     let loading = Instant::now();
     let program = daemon::load_program(&installed)?;
-    let layers = match &program {
-        Program::Net(net) => Some(LayerReport::all(net)),
-        Program::Graph(_) => None,
-    };
     let options = Options {
         fuse: !args.no_fuse,
-        ..Options::new(args.threads)?
+        ..Options::new(args.threads)?.in_precision(args.precision)?
+    };
+    let layers = match &program {
+        Program::Net(net) => Some(LayerReport::all(net, options.precision_of(net))),
+        Program::Graph(_) => None,
     };
     let mut session = Session::with(program, &options)?;
+    let precision = session.precision();
     let load = loading.elapsed();
     let input = noise(session.input_len());
     let mut logits = vec![0.0; session.classes()];
@@ -87,7 +90,7 @@ pub fn bench(args: &BenchArgs, started: Instant) -> Result<()> {
 
     let isa = options.isa;
     let threads = args.threads.get();
-    let before = machine::peak(isa, threads);
+    let before = machine::peak(isa, precision, threads);
     let mut run = || session.run_into(&input, &mut logits);
     let (warm_up_runs, durations) = match args.runs {
         Some(runs) => (1, times::repeat(runs, &mut run)?),
@@ -97,7 +100,7 @@ pub fn bench(args: &BenchArgs, started: Instant) -> Result<()> {
             (1 + warm_up.len(), durations)
         }
     };
-    let peak = before.max(machine::peak(isa, threads));
+    let peak = before.max(machine::peak(isa, precision, threads));
     let peak_rss_bytes = machine::peak_rss_bytes();
     let times = Times::of(durations);
     let multiply_adds: Option<u64> = layers
@@ -116,6 +119,7 @@ pub fn bench(args: &BenchArgs, started: Instant) -> Result<()> {
         model: installed.name.clone(),
         file: installed.file.display().to_string(),
         isa: isa.name(),
+        precision: precision.name(),
         threads,
         warm_up_runs,
         times,

@@ -19,9 +19,10 @@ pub fn print(record: &Record, out: &mut dyn Write) -> io::Result<()> {
     };
     writeln!(
         out,
-        "{} on {}, {threads}, {}",
+        "{} on {} in {}, {threads}, {}",
         record.model,
         record.isa,
+        record.precision,
         processor.models.join(", ")
     )?;
     writeln!(

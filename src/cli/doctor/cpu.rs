@@ -6,7 +6,7 @@ use anyhow::Result;
 use edge_classify_kernels::Isa;
 
 use super::Report;
-use crate::engine::{ISA_VARIABLE, chosen_isa};
+use crate::engine::{ISA_VARIABLE, Precision, chosen_isa};
 
 /// What the kernel says of each processor.
 pub fn info() -> String {
@@ -42,9 +42,13 @@ pub(super) fn check(report: &mut Report) -> Result<()> {
     let available: Vec<_> = Isa::available().iter().map(|isa| isa.name()).collect();
     match chosen_isa() {
         Ok(isa) => report.fact(format!(
-            "kernels: {}, of {}",
+            "kernels: {}, of {}; {}",
             isa.name(),
-            available.join(", ")
+            available.join(", "),
+            match Precision::Fp16.is_native(isa) {
+                true => "fp16 with --precision fp16",
+                false => "no fp16",
+            }
         )),
         Err(error) => report.problem(error.to_string(), format!("unset {ISA_VARIABLE}")),
     }?;

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::cli::args::Preprocessing;
+use crate::cli::args::{Preprocessing, precision};
+use crate::engine::Precision;
 use crate::validate::Shard;
 
 #[derive(Debug, Args)]
@@ -55,6 +56,11 @@ pub struct ValidateRunArgs {
     /// Threads, each with the model for itself [default: the processor's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+
+    /// Type in which to compute: f32, or fp16 where the processor has it; not for the model that is compared with
+    /// [default: a plan's, or f32]
+    #[arg(long, value_name = "f32|fp16", value_parser = precision)]
+    pub precision: Option<Precision>,
 
     /// Pictures that a thread takes at a time; results do not depend on it
     #[arg(long, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u16).range(1..))]

@@ -18,7 +18,7 @@ use predictions::PredictionsFile;
 
 use super::find_model;
 use crate::daemon::{self, LoadedModel, Stop};
-use crate::engine::Threads;
+use crate::engine::{Options, Precision, Threads};
 use crate::model::{Installed, Labels, hex};
 use crate::validate::{
     self, Classes, Comparison, Dataset, Header, Report, Results, Row, Sample, Workers,
@@ -36,21 +36,24 @@ struct Candidate<'a> {
     installed: Installed,
     labels_file: Option<&'a Path>,
     labels: Labels,
+    options: Options,
     /// Whether the labels are from a file, and not made up.
     is_labelled: bool,
     header: Header,
 }
 
 impl<'a> Candidate<'a> {
-    fn find(name: &str, args: &'a ValidateRunArgs) -> Result<Self> {
+    fn find(name: &str, precision: Option<Precision>, args: &'a ValidateRunArgs) -> Result<Self> {
         let installed = find_model(name)?;
+        let options = Options::new(Threads::new(1).expect("one is allowed"))?;
+        let options = options.in_precision(precision)?;
         let labels_file = args.labels.as_deref();
         let LoadedModel {
             name,
             mut spec,
             labels,
             ..
-        } = load(&installed, labels_file)?;
+        } = daemon::load(&installed, labels_file, &options)?;
         if let Some(preprocessing) = args.preprocessing {
             spec.pipeline = preprocessing.into();
         }
@@ -70,6 +73,7 @@ impl<'a> Candidate<'a> {
             installed,
             labels_file,
             labels,
+            options,
         })
     }
 
@@ -102,20 +106,16 @@ impl<'a> Candidate<'a> {
     }
 }
 
-fn load(model: &Installed, labels: Option<&Path>) -> Result<LoadedModel, daemon::LoadError> {
-    daemon::load(model, labels, Threads::new(1).expect("one is allowed"))
-}
-
 fn run(args: &ValidateRunArgs) -> Result<()> {
     let stop = Stop::default();
     stop.on_signals().context("cannot handle signals")?;
     let model = args.model.as_deref().expect("clap requires it");
     let data = args.data.as_deref().expect("clap requires it");
-    let first = Candidate::find(model, args)?;
+    let first = Candidate::find(model, args.precision, args)?;
     let second = args
         .compare
         .as_deref()
-        .map(|other| Candidate::find(other, args))
+        .map(|other| Candidate::find(other, None, args))
         .transpose()?;
     if let Some(second) = &second {
         first.check_comparable(second)?;
@@ -190,7 +190,8 @@ fn classify(
         bar.inc(1);
     };
     let load = || {
-        let mut model = load(&candidate.installed, candidate.labels_file)?;
+        let (labels, options) = (candidate.labels_file, &candidate.options);
+        let mut model = daemon::load(&candidate.installed, labels, options)?;
         model.spec = candidate.header.preprocess.clone();
         Ok(model)
     };

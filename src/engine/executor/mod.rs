@@ -87,11 +87,6 @@ impl<E: Element> Packed<E> {
     pub fn groups(&self) -> impl Iterator<Item = &[usize]> {
         self.steps.iter().map(|step| &step.layers[..])
     }
-
-    /// Values in the result.
-    pub fn output_len(&self) -> usize {
-        self.output.channels
-    }
 }
 
 /// Runs a packed network, one picture at a time, in memory that it has from the start. Several threads share each layer

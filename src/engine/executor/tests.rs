@@ -7,7 +7,8 @@ mod pictures;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use edge_classify_kernels::{Activation, Isa, Pool, Window};
+use edge_classify_kernels::{Activation, Element, Isa, Pool, Window};
+use half::f16;
 use proptest::prelude::*;
 
 use super::arena::Arena;
@@ -352,38 +353,72 @@ fn planes(pixels: &[f32], channels: usize) -> Vec<f32> {
     (0..channels).flat_map(plane).collect()
 }
 
+/// Found and expected values differ by no more than `tolerance`, in parts of the largest; what threads add up in another
+/// order by no more than `of_threads`.
+fn compute_their_definition<E: Element>(
+    seed: u64,
+    layers: usize,
+    tolerance: f32,
+    of_threads: f32,
+) -> Result<(), TestCaseError> {
+    let (net, input) = Maker::new(seed).net(layers);
+    let values = interpret(&net, &input);
+    let expected = &values[net.output().value];
+    let largest = |values: &[f32]| values.iter().fold(1.0f32, |max, v| max.max(v.abs()));
+    // Of f16, there is nothing larger than 65504.
+    prop_assume!(values.iter().all(|values| largest(values) < 1e4));
+    let scale = largest(expected);
+    let single = |values: &[E]| values.iter().map(|v| v.to_f32()).collect::<Vec<_>>();
+    for isa in Isa::computing::<E>() {
+        let team = |threads| Arc::new(Team::new(Threads::new(threads).unwrap()).unwrap());
+        let mut packed = Packed::<E>::new(net.clone(), isa, None).unwrap();
+        packed.grain = 1;
+        let packed = Arc::new(packed);
+        let mut executor = Executor::new(packed.clone(), team(1)).unwrap();
+        let input = planes(&input, net.input().channels);
+        let first = single(executor.run(&input).unwrap());
+        for (found, expected) in first.iter().zip(expected) {
+            prop_assert!(
+                (found - expected).abs() <= tolerance * scale,
+                "{found}, not {expected}"
+            );
+        }
+        // Nothing of one picture is left for the next, nor of one executor for another.
+        let mut another = executor.another().unwrap();
+        prop_assert_eq!(&single(another.run(&input).unwrap()), &first);
+        prop_assert_eq!(&single(executor.run(&input).unwrap()), &first);
+        // Threads change nothing but the order in which means are added up.
+        for threads in [2, 3] {
+            let mut executor = Executor::new(packed.clone(), team(threads)).unwrap();
+            let shared = single(executor.run(&input).unwrap());
+            for (found, alone) in shared.iter().zip(&first) {
+                prop_assert!(
+                    (found - alone).abs() <= of_threads * scale,
+                    "{found}, not {alone}"
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    /// Some tens of units in the last place: weights are rounded, and so are sums of up to some hundred terms, in each of
+    /// the layers.
+    #[test]
+    fn networks_in_half_precision_come_near_their_definition(seed: u64, layers in 1usize..7) {
+        compute_their_definition::<f16>(seed, layers, 32.0 * f16::EPSILON.to_f32(), 16.0 * f16::EPSILON.to_f32())?;
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn networks_compute_their_definition(seed: u64, layers in 1usize..7) {
-        let (net, input) = Maker::new(seed).net(layers);
-        let expected = &interpret(&net, &input)[net.output().value];
-        let scale = expected.iter().fold(1.0f32, |max, v| max.max(v.abs()));
-        for isa in Isa::available() {
-            let team = |threads| Arc::new(Team::new(Threads::new(threads).unwrap()).unwrap());
-            let mut packed = Packed::<f32>::new(net.clone(), isa, None).unwrap();
-            packed.grain = 1;
-            let packed = Arc::new(packed);
-            let mut executor = Executor::new(packed.clone(), team(1)).unwrap();
-            let input = planes(&input, net.input().channels);
-            let first = executor.run(&input).unwrap().to_vec();
-            for (found, expected) in first.iter().zip(expected) {
-                prop_assert!((found - expected).abs() <= 1e-4 * scale, "{found}, not {expected}");
-            }
-            // Nothing of one picture is left for the next, nor of one executor for another.
-            let mut another = executor.another().unwrap();
-            prop_assert_eq!(another.run(&input).unwrap(), &first[..]);
-            prop_assert_eq!(executor.run(&input).unwrap(), &first[..]);
-            // Threads change nothing but the order in which means are added up.
-            for threads in [2, 3] {
-                let mut executor = Executor::new(packed.clone(), team(threads)).unwrap();
-                let shared = executor.run(&input).unwrap();
-                for (found, alone) in shared.iter().zip(&first) {
-                    prop_assert!((found - alone).abs() <= 1e-5 * scale, "{found}, not {alone}");
-                }
-            }
-        }
+        compute_their_definition::<f32>(seed, layers, 1e-4, 1e-5)?;
     }
 
     #[test]

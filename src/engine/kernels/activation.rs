@@ -1,6 +1,7 @@
 //! Activation functions, applied to accumulators before they are stored.
 
-use super::simd::{Function, Simd, Single};
+use super::element::Element;
+use super::simd::Simd;
 
 /// A function of each value.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -53,51 +54,75 @@ impl Activation {
                 let gate = simd.mul_add(x, simd.splat(alpha), simd.splat(beta));
                 simd.min(simd.max(gate, simd.splat(0.0)), simd.splat(1.0))
             }
-            Activation::Sigmoid => simd.in_single(Sigmoid, x),
-            Activation::Swish => simd.in_single(Swish, x),
+            Activation::Sigmoid => simd.quotient(simd.splat(1.0), one_plus_exp(simd, x)),
+            Activation::Swish => {
+                let Exponential {
+                    limit, is_small, ..
+                } = S::Element::EXPONENTIAL;
+                let above = match is_small {
+                    true => simd.max(x, simd.splat(-limit)),
+                    false => x,
+                };
+                simd.quotient(above, one_plus_exp(simd, x))
+            }
         }
     }
 }
 
-#[derive(Clone, Copy)]
-struct Sigmoid;
-
-impl Function for Sigmoid {
-    #[inline(always)]
-    fn apply<S: Single>(self, simd: S, x: S::V) -> S::V {
-        simd.quotient(simd.splat(1.0), one_plus_exp(simd, x))
-    }
+/// How `exp(-x)` is computed in a type: it is 2^(n + f) with an integer n and f from -1/2 to 1/2.
+#[derive(Debug)]
+pub struct Exponential {
+    /// It is as at this far from 0 beyond.
+    pub limit: f32,
+    /// Of a number of this size, the last bits are those of the integer part: here with an exponent's bias.
+    pub integers: f32,
+    /// Coefficients of (2^f - 1) / f, the highest first, with the least relative error of 2^f (found by Lawson's algorithm).
+    pub polynomial: &'static [f32],
+    /// Whether the exponential at the limit is too small for x / (1 + exp(-x)) to vanish for any x below.
+    pub is_small: bool,
 }
 
-#[derive(Clone, Copy)]
-struct Swish;
+/// Its relative error is 1.1e-7 at most.
+pub const OF_F32: Exponential = Exponential {
+    limit: 87.0,
+    integers: 12_582_912.0 + 127.0,
+    polynomial: &[
+        0.001_330_060_7,
+        0.009_669_691,
+        0.055_505_585,
+        0.240_222_83,
+        std::f32::consts::LN_2,
+    ],
+    is_small: false,
+};
 
-impl Function for Swish {
-    #[inline(always)]
-    fn apply<S: Single>(self, simd: S, x: S::V) -> S::V {
-        simd.quotient(x, one_plus_exp(simd, x))
-    }
-}
+/// Its relative error is 1.1e-4 at most. At the limit, n is from -15, of which the power becomes 0, to 15.
+pub const OF_F16: Exponential = Exponential {
+    limit: 10.7,
+    integers: 1536.0 + 15.0,
+    polynomial: &[0.055_008_93, 0.242_210_97, 0.693_282_9],
+    is_small: true,
+};
 
-/// `1 + exp(-x)`, within 3e-7 of itself for x from -8 to 8 where products and sums are rounded once, and within 5e-6 as far
-/// as 87 on either side; it is as at 87 beyond. exp(-x) is 2^(n + f) with an integer n and f from -1/2 to 1/2: 2^n is put
-/// together from its bits, and (2^f - 1) / f is a polynomial with the least relative error of 2^f (1.1e-7, found by
-/// Lawson's algorithm).
+/// `1 + exp(-x)`: in f32 within 3e-7 of itself for x from -8 to 8 where products and sums are rounded once, and within 5e-6
+/// as far as 87 on either side; in f16 within 3e-3. 2^n is put together from its bits.
 #[inline(always)]
-fn one_plus_exp<S: Single>(simd: S, x: S::V) -> S::V {
-    use std::f32::consts::{LN_2, LOG2_E};
-
-    // Of a number of this size, the last bits are those of the integer part: here with an exponent's bias, 127.
-    const INTEGERS: f32 = 12_582_912.0 + 127.0;
-    let base = simd.splat(-LOG2_E);
-    let integers = simd.splat(INTEGERS);
-    let x = simd.min(simd.max(x, simd.splat(-87.0)), simd.splat(87.0));
+fn one_plus_exp<S: Simd>(simd: S, x: S::V) -> S::V {
+    let Exponential {
+        limit,
+        integers,
+        polynomial,
+        ..
+    } = S::Element::EXPONENTIAL;
+    let base = simd.splat(-std::f32::consts::LOG2_E);
+    let integers = simd.splat(integers);
+    let x = simd.min(simd.max(x, simd.splat(-limit)), simd.splat(limit));
     let n = simd.mul_add(x, base, integers);
     let f = simd.mul_add(x, base, simd.sub(integers, n));
     let power = simd.exponent(n);
-    let mut p = simd.splat(0.001_330_060_7);
-    for c in [0.009_669_691, 0.055_505_585, 0.240_222_83, LN_2] {
-        p = simd.mul_add(p, f, simd.splat(c));
+    let mut p = simd.splat(polynomial[0]);
+    for c in &polynomial[1..] {
+        p = simd.mul_add(p, f, simd.splat(*c));
     }
     simd.mul_add(simd.mul(power, f), p, simd.add(power, simd.splat(1.0)))
 }

@@ -217,7 +217,7 @@ pub fn conv<E: Element>(
         "scratch of {} values where {need} are needed",
         scratch.len()
     );
-    w.matrix.isa().run(Conv {
+    let kernel = Conv {
         x,
         window,
         w,
@@ -225,11 +225,12 @@ pub fn conv<E: Element>(
         out_rows,
         out,
         scratch,
-    });
+    };
+    E::conv(w.matrix.isa(), kernel);
 }
 
 /// The arguments of [`conv`], checked.
-struct Conv<'a, E> {
+pub struct Conv<'a, E> {
     x: &'a [E],
     window: &'a Window,
     w: &'a PackedConv<E>,

@@ -125,7 +125,7 @@ impl<E: Element> PackedDepthwise<E> {
 }
 
 /// What [`depthwise`] was asked for, after its checks.
-struct Job<'a, E> {
+pub struct Job<'a, E> {
     x: Rows<'a, E>,
     window: Window,
     w: &'a PackedDepthwise<E>,
@@ -162,7 +162,6 @@ pub fn depthwise<E: Element>(
     if rows.is_empty() || window.out_width == 0 {
         return;
     }
-    let isa = w.isa;
     let job = Job {
         x,
         window: *window,
@@ -172,21 +171,29 @@ pub fn depthwise<E: Element>(
         out,
         sums,
     };
-    let plain = window.kernel_h == window.kernel_w
-        && window.stride_h == window.stride_w
-        && (window.dilation_h, window.dilation_w) == (1, 1)
-        && w.channels >= isa.wide_lanes::<E>();
-    match (plain, window.kernel_h, window.stride_h) {
-        (true, 3, 1) => isa.run_wide(Strips::<E, 3, 1>(job)),
-        (true, 3, 2) => isa.run_wide(Strips::<E, 3, 2>(job)),
-        (true, 5, 1) => isa.run_wide(Strips::<E, 5, 1>(job)),
-        (true, 5, 2) => isa.run_wide(Strips::<E, 5, 2>(job)),
-        (true, 7, 1) => isa.run_wide(Strips::<E, 7, 1>(job)),
-        (true, 7, 2) => isa.run_wide(Strips::<E, 7, 2>(job)),
-        (true, 9, 1) => isa.run_wide(Strips::<E, 9, 1>(job)),
-        (true, 9, 2) => isa.run_wide(Strips::<E, 9, 2>(job)),
-        (true, 11, 1) => isa.run_wide(Strips::<E, 11, 1>(job)),
-        (true, 11, 2) => isa.run_wide(Strips::<E, 11, 2>(job)),
-        _ => isa.run(General(job)),
+    E::depthwise(w.isa, job);
+}
+
+impl<E: Element> Job<'_, E> {
+    /// Runs the kernel that is best for the window.
+    pub fn run(self, isa: Isa) {
+        let (window, channels) = (&self.window, self.w.channels);
+        let plain = window.kernel_h == window.kernel_w
+            && window.stride_h == window.stride_w
+            && (window.dilation_h, window.dilation_w) == (1, 1)
+            && channels >= isa.wide_lanes::<E>();
+        match (plain, window.kernel_h, window.stride_h) {
+            (true, 3, 1) => isa.run_wide(Strips::<E, 3, 1>(self)),
+            (true, 3, 2) => isa.run_wide(Strips::<E, 3, 2>(self)),
+            (true, 5, 1) => isa.run_wide(Strips::<E, 5, 1>(self)),
+            (true, 5, 2) => isa.run_wide(Strips::<E, 5, 2>(self)),
+            (true, 7, 1) => isa.run_wide(Strips::<E, 7, 1>(self)),
+            (true, 7, 2) => isa.run_wide(Strips::<E, 7, 2>(self)),
+            (true, 9, 1) => isa.run_wide(Strips::<E, 9, 1>(self)),
+            (true, 9, 2) => isa.run_wide(Strips::<E, 9, 2>(self)),
+            (true, 11, 1) => isa.run_wide(Strips::<E, 11, 1>(self)),
+            (true, 11, 2) => isa.run_wide(Strips::<E, 11, 2>(self)),
+            _ => isa.run(General(self)),
+        }
     }
 }

@@ -5,6 +5,8 @@ use std::fmt::Debug;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
+use super::activation::{Exponential, OF_F16, OF_F32};
+use super::compiled::Compiled;
 use super::simd::{Isa, Kernel};
 
 /// f32, or half as many bytes with 11 bits of precision: f16 (IEEE 754 binary16).
@@ -12,13 +14,14 @@ use super::simd::{Isa, Kernel};
 /// # Safety
 /// Any bits are a value, and there are no others than its own: slices of values are made of aligned bytes.
 pub unsafe trait Element:
-    Copy + Debug + Default + PartialEq + PartialOrd + Send + Sync + 'static
+    Compiled + Copy + Debug + Default + PartialEq + PartialOrd + Send + Sync + 'static
 {
     /// From 1 to the next value.
     const EPSILON: f32;
     /// Rows that are added up in a sum of this type before the sum joins the others', which are of f32: bounds how far
     /// rounding adds up.
     const BATCH: usize;
+    const EXPONENTIAL: Exponential;
 
     /// The nearest value.
     fn from_f32(value: f32) -> Self;
@@ -57,6 +60,7 @@ pub unsafe trait Element:
 unsafe impl Element for f32 {
     const EPSILON: f32 = f32::EPSILON;
     const BATCH: usize = 64;
+    const EXPONENTIAL: Exponential = OF_F32;
 
     fn from_f32(value: f32) -> f32 {
         value
@@ -96,6 +100,7 @@ unsafe impl Element for f32 {
 unsafe impl Element for f16 {
     const EPSILON: f32 = 1.0 / 1024.0;
     const BATCH: usize = 8;
+    const EXPONENTIAL: Exponential = OF_F16;
 
     fn from_f32(value: f32) -> f16 {
         f16::from_f32(value)

@@ -37,12 +37,13 @@ macro_rules! specialise {
 /// `values[i] = activation(values[i])`
 pub fn activate<E: Element>(isa: Isa, values: &mut [E], activation: Activation) {
     let (to, len) = (values.as_mut_ptr(), values.len());
-    isa.run(Pass {
+    let kernel = Pass {
         operands: Unary(to),
         to,
         len,
         activation,
-    });
+    };
+    E::activate(isa, kernel);
 }
 
 /// `out[i] = activation(a[i] + b[i])`
@@ -58,12 +59,13 @@ pub fn add<E: Element>(isa: Isa, a: &[E], b: &[E], activation: Activation, out: 
         out.len()
     );
     let operands = Sum(a.as_ptr(), b.as_ptr());
-    isa.run(Pass {
+    let kernel = Pass {
         operands,
         to: out.as_mut_ptr(),
         len: out.len(),
         activation,
-    });
+    };
+    E::add(isa, kernel);
 }
 
 /// `values[i] = activation(values[i] + other[i])`
@@ -73,23 +75,24 @@ pub fn add<E: Element>(isa: Isa, a: &[E], b: &[E], activation: Activation, out: 
 pub fn add_in_place<E: Element>(isa: Isa, values: &mut [E], other: &[E], activation: Activation) {
     assert_eq!(values.len(), other.len(), "as many values to add");
     let (to, len) = (values.as_mut_ptr(), values.len());
-    isa.run(Pass {
+    let kernel = Pass {
         operands: Sum(to, other.as_ptr()),
         to,
         len,
         activation,
-    });
+    };
+    E::add(isa, kernel);
 }
 
 /// What a pass over values computes from those at a place.
-trait Operands<E: Element> {
+pub trait Operands<E: Element> {
     /// # Safety
     /// The operands are valid for reading `count` values at `i`, and `count <= LANES`.
     unsafe fn at<S: Simd<Element = E>>(&self, simd: S, i: usize, count: usize) -> S::V;
 }
 
-struct Unary<E>(*const E);
-struct Sum<E>(*const E, *const E);
+pub struct Unary<E>(*const E);
+pub struct Sum<E>(*const E, *const E);
 
 impl<E: Element> Operands<E> for Unary<E> {
     #[inline(always)]
@@ -141,7 +144,7 @@ unsafe fn put<S: Simd>(simd: S, to: *mut S::Element, count: usize, v: S::V) {
 }
 
 /// Made by the functions above, with `len` values in `to` and in each operand.
-struct Pass<E, O> {
+pub struct Pass<E, O> {
     operands: O,
     to: *mut E,
     len: usize,
@@ -199,14 +202,15 @@ pub fn multiply_channels<E: Element>(
         (x.data.as_ptr(), x.stride),
         (out.data.as_mut_ptr(), out.stride),
     );
-    isa.run(PerChannel {
+    let kernel = PerChannel {
         from,
         to,
         rows,
         scale: gate,
         shift: None,
         activation,
-    });
+    };
+    E::per_channel(isa, kernel);
 }
 
 /// [`multiply_channels`] onto its input.
@@ -222,14 +226,15 @@ pub fn multiply_channels_in_place<E: Element>(
 ) {
     x.check(rows, gate.len());
     let to = (x.data.as_mut_ptr(), x.stride);
-    isa.run(PerChannel {
+    let kernel = PerChannel {
         from: (to.0, to.1),
         to,
         rows,
         scale: gate,
         shift: None,
         activation,
-    });
+    };
+    E::per_channel(isa, kernel);
 }
 
 /// `out[r, c] = activation(x[r, c] * scale[c] + shift[c])` for the first `rows` pixels: batch normalisation that is not
@@ -253,14 +258,15 @@ pub fn scale_shift<E: Element>(
         (x.data.as_ptr(), x.stride),
         (out.data.as_mut_ptr(), out.stride),
     );
-    isa.run(PerChannel {
+    let kernel = PerChannel {
         from,
         to,
         rows,
         scale,
         shift: Some(shift),
         activation,
-    });
+    };
+    E::per_channel(isa, kernel);
 }
 
 /// [`scale_shift`] onto its input.
@@ -278,18 +284,19 @@ pub fn scale_shift_in_place<E: Element>(
     assert_eq!(scale.len(), shift.len(), "a shift for each channel");
     x.check(rows, scale.len());
     let to = (x.data.as_mut_ptr(), x.stride);
-    isa.run(PerChannel {
+    let kernel = PerChannel {
         from: (to.0, to.1),
         to,
         rows,
         scale,
         shift: Some(shift),
         activation,
-    });
+    };
+    E::per_channel(isa, kernel);
 }
 
 /// Made by the functions above: both ends have `rows` pixels of as many channels as `scale` and `shift` have.
-struct PerChannel<'a, E> {
+pub struct PerChannel<'a, E> {
     from: (*const E, usize),
     to: (*mut E, usize),
     rows: usize,

@@ -161,22 +161,24 @@ pub fn excite<E: Element>(
     let hidden = &mut hidden[..w.hidden];
     let gate = &mut gate[..w.channels];
     crew.fill(hidden, TOGETHER, &|first, values| {
-        w.isa.run_wide(Squeeze {
+        let kernel = Squeeze {
             mean,
             w,
             activation,
             first,
             values,
-        });
+        };
+        E::squeeze(w.isa, kernel);
     });
     crew.fill(gate, TOGETHER * PAD, &|first, values| {
-        w.isa.run_wide(Excite {
+        let kernel = Excite {
             hidden,
             w,
             activation: gate_activation,
             first,
             values,
-        });
+        };
+        E::excite(w.isa, kernel);
     });
 }
 
@@ -184,7 +186,7 @@ pub fn excite<E: Element>(
 const TOGETHER: usize = 4;
 
 /// Hidden values from `first` on.
-struct Squeeze<'a, E> {
+pub struct Squeeze<'a, E> {
     mean: &'a [E],
     w: &'a PackedExcite<E>,
     activation: Activation,
@@ -248,7 +250,7 @@ impl<E: Element> Squeeze<'_, E> {
 }
 
 /// Gates from that of the channel `first` on.
-struct Excite<'a, E> {
+pub struct Excite<'a, E> {
     hidden: &'a [E],
     w: &'a PackedExcite<E>,
     activation: Activation,

@@ -4,6 +4,7 @@
 //! project is here, behind functions that check what they are given.
 
 mod activation;
+mod compiled;
 mod conv;
 mod crew;
 mod depthwise;

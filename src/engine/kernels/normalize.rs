@@ -36,10 +36,10 @@ pub fn normalize<E: Element>(isa: Isa, pixels: &[u8], how: &Normalization, out: 
         pixels.len(),
         out.len()
     );
-    E::run(isa, Normalize { pixels, how, out });
+    E::normalize(isa, Normalize { pixels, how, out });
 }
 
-struct Normalize<'a, E> {
+pub struct Normalize<'a, E> {
     pixels: &'a [u8],
     how: &'a Normalization,
     out: &'a mut [E],

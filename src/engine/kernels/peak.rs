@@ -4,7 +4,7 @@ use crate::element::Element;
 use crate::simd::{Isa, Kernel, Simd};
 
 /// Products and sums in registers alone, in chains that do not wait for one another.
-struct Peak {
+pub struct Peak {
     rounds: usize,
 }
 
@@ -36,7 +36,7 @@ impl<E: Element> Kernel<E> for Peak {
 pub fn multiply_adds<E: Element>(isa: Isa, count: usize) -> (usize, f32) {
     let each = CHAINS * isa.lanes::<E>();
     let rounds = count.div_ceil(each);
-    (rounds * each, isa.run::<E, _>(Peak { rounds }))
+    (rounds * each, E::multiply_adds(isa, Peak { rounds }))
 }
 
 #[cfg(test)]

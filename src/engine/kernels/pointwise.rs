@@ -236,7 +236,7 @@ pub fn pointwise<E: Element>(
 ) {
     check(rows, w.n, epilogue, &out);
     check_input(x, rows, w, gate, scratch.len());
-    w.isa.run(Pointwise {
+    let kernel = Pointwise {
         x,
         rows,
         w,
@@ -246,7 +246,8 @@ pub fn pointwise<E: Element>(
         out: out.data.as_mut_ptr(),
         out_stride: out.stride,
         scratch,
-    });
+    };
+    E::pointwise(w.isa, kernel);
 }
 
 /// Panics unless there are `rows` rows of input, a factor for each of its channels, and enough scratch to apply them.
@@ -285,7 +286,7 @@ const MOST_ROWS: usize = 12;
 const BLOCK_BYTES: usize = 128 << 10;
 
 /// The arguments of [`pointwise`], checked.
-struct Pointwise<'a, E> {
+pub struct Pointwise<'a, E> {
     x: Rows<'a, E>,
     rows: usize,
     w: &'a PackedMatrix<E>,

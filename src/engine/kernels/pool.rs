@@ -11,11 +11,11 @@ use super::{Element, Isa, Kernel, Rows, RowsMut, Simd, Window};
 pub fn global_average<E: Element>(isa: Isa, x: Rows<E>, rows: usize, out: &mut [E]) {
     assert!(rows > 0, "a mean of something");
     x.check(rows, out.len());
-    isa.run(Means { x, rows, out });
+    E::means(isa, Means { x, rows, out });
 }
 
 /// Made by the function above.
-struct Means<'a, E> {
+pub struct Means<'a, E> {
     x: Rows<'a, E>,
     rows: usize,
     out: &'a mut [E],
@@ -103,17 +103,18 @@ pub fn pool<E: Element>(
     out: RowsMut<E>,
 ) {
     window.check(channels, x, &out, &rows);
-    isa.run(Windows {
+    let kernel = Windows {
         pool,
         x,
         window,
         channels,
         rows,
         out,
-    });
+    };
+    E::pool(isa, kernel);
 }
 
-struct Windows<'a, E> {
+pub struct Windows<'a, E> {
     pool: Pool,
     x: Rows<'a, E>,
     window: &'a Window,

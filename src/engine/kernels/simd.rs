@@ -81,8 +81,6 @@ pub unsafe trait Simd: Copy + Send + Sync + 'static {
     /// # Safety
     /// `totals` is valid for reading and writing `count` values, and `count <= LANES`.
     unsafe fn add_to(self, totals: *mut f32, count: usize, v: Self::V);
-    /// Applies a function that is computed in f32.
-    fn in_single<F: Function>(self, function: F, v: Self::V) -> Self::V;
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
@@ -109,27 +107,19 @@ pub unsafe trait Simd: Copy + Send + Sync + 'static {
     }
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
     fn min(self, a: Self::V, b: Self::V) -> Self::V;
-    /// Of all lanes, in an order that is the processor's.
-    fn sum(self, a: Self::V) -> f32;
-}
-
-/// Vectors of f32.
-pub trait Single: Simd<Element = f32> {
-    /// `a / b` within 2 ulp, for `b` from 1 to 2^126.
+    /// `a / b` within 2 ulp, for `b` from 1 to 2^126, or in f16 as far as that goes.
     #[inline(always)]
     fn quotient(self, a: Self::V, b: Self::V) -> Self::V {
         self.div(a, b)
     }
-    /// Of the bits of `a`, the last nine as the first ones of an f32, above 23 zeros: its sign and exponent.
+    /// Of the bits of `a`, the last ones as the first ones of a value, its sign and exponent, above zeros: nine in f32, six in
+    /// f16.
     fn exponent(self, a: Self::V) -> Self::V;
+    /// Of all lanes, in an order that is the processor's.
+    fn sum(self, a: Self::V) -> f32;
 }
 
-/// A function of each value that needs the precision of f32.
-pub trait Function: Copy {
-    fn apply<S: Single>(self, simd: S, v: S::V) -> S::V;
-}
-
-/// What [`Single`] makes simple of [`Simd`].
+/// What is simple where the element is f32.
 macro_rules! single {
     () => {
         #[inline(always)]
@@ -143,10 +133,6 @@ macro_rules! single {
                     self.store_first(totals, count, total);
                 }
             }
-        }
-        #[inline(always)]
-        fn in_single<F: $crate::simd::Function>(self, function: F, v: Self::V) -> Self::V {
-            function.apply(self, v)
         }
         #[inline(always)]
         fn broadcast(self, value: f32) -> Self::V {
@@ -258,9 +244,6 @@ unsafe impl Simd for Portable {
     fn sum(self, a: Self::V) -> f32 {
         ((a[0] + a[4]) + (a[1] + a[5])) + ((a[2] + a[6]) + (a[3] + a[7]))
     }
-}
-
-impl Single for Portable {
     #[inline(always)]
     fn exponent(self, a: Self::V) -> Self::V {
         a.map(|a| f32::from_bits(a.to_bits() << 23))
@@ -354,8 +337,13 @@ impl Isa {
     /// Those with which this processor computes in a type, the best first.
     pub fn computing<E: Element>() -> Vec<Isa> {
         let mut all = Isa::available();
-        all.retain(|isa| E::computed_by(*isa));
+        all.retain(|isa| isa.computes::<E>());
         all
+    }
+
+    /// Whether there are vectors of a type, portable ones among them.
+    pub fn computes<E: Element>(self) -> bool {
+        E::computed_by(self)
     }
 
     /// Whether there are vectors of f16.

@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 use edge_classify_kernels::{Activation, Pool, Window};
 
+use super::Precision;
+
 pub use part::{Delegate, Part};
 pub use verify::NetError;
 pub use weights::{Store, Weights};
@@ -231,6 +233,7 @@ pub struct Net {
     layers: Vec<Layer>,
     input: usize,
     output: Span,
+    precision: Precision,
 }
 
 impl Net {
@@ -247,9 +250,20 @@ impl Net {
             layers,
             input,
             output,
+            precision: Precision::F32,
         };
         verify::verify(&net)?;
         Ok(net)
+    }
+
+    /// The same, of weights that are of this precision.
+    pub fn with_precision(self, precision: Precision) -> Net {
+        Net { precision, ..self }
+    }
+
+    /// The precision that the weights have, whatever they are handed out in.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     pub fn values(&self) -> &[Shape] {

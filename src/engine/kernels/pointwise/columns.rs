@@ -30,19 +30,17 @@ pub fn pointwise_by_columns<E: Element>(
     // No two parts have a panel in common, nor panels a column.
     let (data, out_stride) = (Shared(out.data.as_mut_ptr()), out.stride);
     crew.run(&|part, scratch| {
-        E::run(
-            w.isa,
-            Pointwise {
-                x,
-                rows,
-                w,
-                panels: &w.panels[first(part)..first(part + 1)],
-                gate,
-                epilogue,
-                out: data.at(0),
-                out_stride,
-                scratch,
-            },
-        );
+        let kernel = Pointwise {
+            x,
+            rows,
+            w,
+            panels: &w.panels[first(part)..first(part + 1)],
+            gate,
+            epilogue,
+            out: data.at(0),
+            out_stride,
+            scratch,
+        };
+        E::pointwise(w.isa, kernel);
     });
 }

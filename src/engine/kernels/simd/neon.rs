@@ -1,6 +1,6 @@
 //! Vectors of 64-bit ARM processors.
 
-use super::{Kernel, NeonPair, Simd, Single, with_neon};
+use super::{Kernel, NeonPair, Simd, with_neon};
 use std::arch::aarch64::*;
 
 /// Every aarch64 processor has these: 4 lanes.
@@ -122,9 +122,6 @@ unsafe impl Simd for Neon {
     fn sum(self, a: float32x4_t) -> f32 {
         unsafe { vaddvq_f32(a) }
     }
-}
-
-impl Single for Neon {
     #[inline(always)]
     fn exponent(self, a: float32x4_t) -> float32x4_t {
         unsafe { vreinterpretq_f32_u32(vshlq_n_u32::<23>(vreinterpretq_u32_f32(a))) }

@@ -3,7 +3,7 @@
 //! The instructions are written in assembly: Rust has no functions for them yet in the versions that this crate builds with,
 //! nor the type, for which vectors of u16 stand.
 
-use super::{Function, Kernel, Neon, NeonHalfPair, Simd, with_neon_half};
+use super::{Kernel, Neon, NeonHalfPair, Simd, with_neon_half};
 use half::f16;
 use std::arch::aarch64::*;
 use std::arch::asm;
@@ -123,22 +123,6 @@ unsafe impl Simd for NeonHalf {
         }
     }
     #[inline(always)]
-    fn in_single<F: Function>(self, function: F, v: uint16x8_t) -> uint16x8_t {
-        let [low, high] = widened(v).map(|v| function.apply(Neon, v));
-        let result: uint16x8_t;
-        unsafe {
-            asm!(
-                "fcvtn {r:v}.4h, {low:v}.4s",
-                "fcvtn2 {r:v}.8h, {high:v}.4s",
-                r = out(vreg) result,
-                low = in(vreg) low,
-                high = in(vreg) high,
-                options(pure, nomem, nostack, preserves_flags)
-            )
-        };
-        result
-    }
-    #[inline(always)]
     fn add(self, a: uint16x8_t, b: uint16x8_t) -> uint16x8_t {
         instruction!("fadd", a, b)
     }
@@ -207,6 +191,10 @@ unsafe impl Simd for NeonHalf {
     #[inline(always)]
     fn min(self, a: uint16x8_t, b: uint16x8_t) -> uint16x8_t {
         instruction!("fmin", a, b)
+    }
+    #[inline(always)]
+    fn exponent(self, a: uint16x8_t) -> uint16x8_t {
+        unsafe { vshlq_n_u16::<10>(a) }
     }
     #[inline(always)]
     fn sum(self, a: uint16x8_t) -> f32 {

@@ -1,6 +1,6 @@
 //! Pairs of 64-bit ARM's vectors of f16, for kernels that have registers to spare.
 
-use super::{Function, Kernel, NeonHalf, Simd, with_neon_half_pair};
+use super::{Kernel, NeonHalf, Simd, with_neon_half_pair};
 use half::f16;
 use std::arch::aarch64::*;
 
@@ -146,10 +146,6 @@ unsafe impl Simd for NeonHalfPair {
         }
     }
     #[inline(always)]
-    fn in_single<F: Function>(self, function: F, v: Pair) -> Pair {
-        v.map(|v| self.0.in_single(function, v))
-    }
-    #[inline(always)]
     fn add(self, a: Pair, b: Pair) -> Pair {
         zip(a, b, |a, b| self.0.add(a, b))
     }
@@ -186,6 +182,10 @@ unsafe impl Simd for NeonHalfPair {
     #[inline(always)]
     fn min(self, a: Pair, b: Pair) -> Pair {
         zip(a, b, |a, b| self.0.min(a, b))
+    }
+    #[inline(always)]
+    fn exponent(self, a: Pair) -> Pair {
+        a.map(|a| self.0.exponent(a))
     }
     #[inline(always)]
     fn sum(self, a: Pair) -> f32 {

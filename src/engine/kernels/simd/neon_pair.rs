@@ -1,6 +1,6 @@
 //! Pairs of 64-bit ARM's vectors, for kernels that have registers to spare.
 
-use super::{Kernel, Neon, Simd, Single, with_neon_pair};
+use super::{Kernel, Neon, Simd, with_neon_pair};
 use std::arch::aarch64::*;
 
 /// Two of [`Neon`]'s vectors: 8 lanes, adjacent in memory. One instruction loads both.
@@ -173,9 +173,6 @@ unsafe impl Simd for NeonPair {
     fn sum(self, a: Pair) -> f32 {
         Neon.sum(Neon.add(a[0], a[1]))
     }
-}
-
-impl Single for NeonPair {
     #[inline(always)]
     fn exponent(self, a: Pair) -> Pair {
         [Neon.exponent(a[0]), Neon.exponent(a[1])]

@@ -3,7 +3,7 @@
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
-use super::{Function, Kernel, Portable, Simd, with_portable_half};
+use super::{Kernel, Portable, Simd, with_portable_half};
 
 const LANES: usize = 8;
 
@@ -18,6 +18,18 @@ fn rounded(v: [f32; LANES]) -> [f32; LANES] {
         let bits = v.to_bits();
         f32::from_bits(bits.wrapping_add(0xfff + ((bits >> 13) & 1)) & !0x1fff)
     })
+}
+
+/// Not inlined, as what it takes without instructions for it is long.
+#[inline(never)]
+fn widen(from: &[f16], to: &mut [f32]) {
+    from.convert_to_f32_slice(to);
+}
+
+/// As [`widen`].
+#[inline(never)]
+fn narrow(from: &[f32], to: &mut [f16]) {
+    to.convert_from_f32_slice(from);
 }
 
 // SAFETY: needs no features.
@@ -55,32 +67,33 @@ unsafe impl Simd for PortableHalf {
     #[inline(always)]
     unsafe fn load(self, from: *const f16) -> Self::V {
         let mut v = [0.0; LANES];
-        // SAFETY: by this function's contract, here and below; an array of f16 has the alignment of f16.
-        unsafe { from.cast::<[f16; LANES]>().read() }.convert_to_f32_slice(&mut v);
+        // SAFETY: by this function's contract, here and below.
+        widen(unsafe { std::slice::from_raw_parts(from, LANES) }, &mut v);
         v
     }
     #[inline(always)]
     unsafe fn store(self, to: *mut f16, v: Self::V) {
-        unsafe { std::slice::from_raw_parts_mut(to, LANES) }.convert_from_f32_slice(&v);
+        narrow(&v, unsafe { std::slice::from_raw_parts_mut(to, LANES) });
     }
     #[inline(always)]
     unsafe fn load_first(self, from: *const f16, count: usize) -> Self::V {
         let mut v = [0.0; LANES];
-        unsafe { std::slice::from_raw_parts(from, count) }.convert_to_f32_slice(&mut v[..count]);
+        widen(
+            unsafe { std::slice::from_raw_parts(from, count) },
+            &mut v[..count],
+        );
         v
     }
     #[inline(always)]
     unsafe fn store_first(self, to: *mut f16, count: usize, v: Self::V) {
-        unsafe { std::slice::from_raw_parts_mut(to, count) }.convert_from_f32_slice(&v[..count]);
+        narrow(&v[..count], unsafe {
+            std::slice::from_raw_parts_mut(to, count)
+        });
     }
     #[inline(always)]
     unsafe fn add_to(self, totals: *mut f32, count: usize, v: Self::V) {
         let totals = unsafe { std::slice::from_raw_parts_mut(totals, count) };
         totals.iter_mut().zip(v).for_each(|(total, v)| *total += v);
-    }
-    #[inline(always)]
-    fn in_single<F: Function>(self, function: F, v: Self::V) -> Self::V {
-        rounded(function.apply(Portable, v))
     }
     #[inline(always)]
     fn add(self, a: Self::V, b: Self::V) -> Self::V {
@@ -114,6 +127,15 @@ unsafe impl Simd for PortableHalf {
     #[inline(always)]
     fn min(self, a: Self::V, b: Self::V) -> Self::V {
         Portable.min(a, b)
+    }
+    #[inline(always)]
+    fn exponent(self, a: Self::V) -> Self::V {
+        // As `a` is an integer from 1024 to 2047, its bits in f16 end as it does.
+        a.map(|a| {
+            let (sign, exponent) = ((a as u32 >> 5) & 1, a as u32 & 31);
+            let bits = if exponent == 0 { 0 } else { exponent + 112 };
+            f32::from_bits(sign << 31 | bits << 23)
+        })
     }
     #[inline(always)]
     fn sum(self, a: Self::V) -> f32 {

@@ -1,6 +1,6 @@
 //! Vectors of x86-64 processors.
 
-use super::{Kernel, Simd, Single, with_avx2, with_avx512};
+use super::{Kernel, Simd, with_avx2, with_avx512};
 use std::arch::x86_64::*;
 
 /// AVX2 and FMA: 8 lanes.
@@ -112,9 +112,6 @@ unsafe impl Simd for Avx2 {
             _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
         }
     }
-}
-
-impl Single for Avx2 {
     #[inline(always)]
     fn quotient(self, a: __m256, b: __m256) -> __m256 {
         // Newton's step from 12 bits.
@@ -235,9 +232,6 @@ unsafe impl Simd for Avx512 {
     fn sum(self, a: __m512) -> f32 {
         unsafe { _mm512_reduce_add_ps(a) }
     }
-}
-
-impl Single for Avx512 {
     #[inline(always)]
     fn quotient(self, a: __m512, b: __m512) -> __m512 {
         // Newton's step from 14 bits.

@@ -1,0 +1,82 @@
+//! In which type a network is computed.
+
+use std::fmt;
+
+use edge_classify_kernels::Isa;
+use half::f16;
+
+use super::{EngineError, isa};
+
+/// The type of weights, of values between the layers, and of arithmetic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    F32,
+    /// IEEE 754 binary16; means are added up in f32.
+    Fp16,
+}
+
+impl Precision {
+    /// Bytes of a value.
+    pub fn size(self) -> usize {
+        match self {
+            Precision::F32 => size_of::<f32>(),
+            Precision::Fp16 => size_of::<f16>(),
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::F32 => "f32",
+            Precision::Fp16 => "fp16",
+        }
+    }
+
+    /// Whether the processor has it.
+    pub fn is_native(self, isa: Isa) -> bool {
+        match self {
+            Precision::F32 => true,
+            // The portable vectors only round like it.
+            Precision::Fp16 => !matches!(isa, Isa::Portable(_)) && isa.computes::<f16>(),
+        }
+    }
+
+    /// An error unless the processor has it, or the portable kernels are asked for, which are slow.
+    pub(super) fn check(self, isa: Isa) -> Result<(), EngineError> {
+        if self.is_native(isa) || (matches!(isa, Isa::Portable(_)) && isa::is_asked_for()) {
+            return Ok(());
+        }
+        Err(EngineError::Prepare(format!(
+            "this processor's {} does not compute in fp16, which ARM cores do from Cortex-A55 and A75 on (Raspberry Pi 5: \
+             Cortex-A76); leave out --precision fp16, or set {}=portable to try it slowly",
+            isa.name(),
+            isa::ISA_VARIABLE
+        )))
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fp16_is_refused_where_it_is_not() {
+        for isa in Isa::available() {
+            assert!(Precision::F32.check(isa).is_ok());
+            if Precision::Fp16.is_native(isa) {
+                assert!(Precision::Fp16.check(isa).is_ok());
+            } else if !isa::is_asked_for() {
+                let error = Precision::Fp16.check(isa).unwrap_err().to_string();
+                assert!(
+                    error.contains(isa.name()) && error.contains("Cortex"),
+                    "{error}"
+                );
+            }
+        }
+    }
+}
