@@ -8,7 +8,9 @@ use super::*;
 #[test]
 fn levels_give_what_their_values_give() {
     let (mut nets, mut bands) = (0, 0);
-    for seed in 1..600 {
+    // A debug build is for the sanitizer, which is slow.
+    let part = if cfg!(debug_assertions) { 20 } else { 1 };
+    for seed in 1..600 / part as u64 {
         let mut maker = Maker::new(seed);
         let shape = Shape {
             height: 2 + maker.below(64),
@@ -56,7 +58,7 @@ fn levels_give_what_their_values_give() {
         }
     }
     assert!(
-        nets > 300 && bands > 50,
+        nets > 300 / part && bands > 50 / part,
         "{nets} networks, {bands} with more in bands"
     );
 }
