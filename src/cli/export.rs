@@ -5,9 +5,10 @@ use std::io::{self, Write};
 
 use anyhow::{Context, Result, bail};
 
-use super::args::{ExportArgs, WeightsSource};
+use super::args::ExportArgs;
 use super::conversion::{Conversion, IMAGENET_CLASSES, default_labels};
 use super::stoppable::Stoppable;
+use super::values::WeightsSource;
 use crate::daemon::Stop;
 use crate::model::{Labels, Package};
 use crate::preprocess::Spec;

@@ -13,6 +13,7 @@ mod run;
 mod stoppable;
 mod table;
 mod validate;
+mod values;
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::cli::args::{Preprocessing, precision};
+use crate::cli::args::Preprocessing;
+use crate::cli::values::precision;
 use crate::engine::Precision;
 use crate::validate::Shard;
 
