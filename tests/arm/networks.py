@@ -20,7 +20,7 @@ import tempfile
 
 REFERENCE = pathlib.Path("tests/reference")
 # In parts of the logits' range: in f32 as in tests/zoo.rs; in fp16, a unit in the last place is 1e-3, and each layer rounds.
-TOLERANCE = {"f32": 1e-5, "fp16": 2e-2}
+TOLERANCE = {"f32": 1e-5, "fp16": 5e-3}
 # Larger ones take gigabytes.
 MOST_PARAMETERS = 100_000_000
 CLASSES = 1000
