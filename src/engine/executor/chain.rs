@@ -189,6 +189,7 @@ impl<E: Element> Chain<E> {
                     rows: new,
                     out,
                     gate: None,
+                    ahead: 0..0,
                     sums: if index == last {
                         sums.as_deref_mut()
                     } else {

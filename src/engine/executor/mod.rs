@@ -1,5 +1,6 @@
 //! A network packed for a processor, and the memory in which it runs.
 
+mod ahead;
 mod arena;
 mod chain;
 mod convert;

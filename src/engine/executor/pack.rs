@@ -4,6 +4,7 @@ use edge_classify_kernels::{
     Activation, Element, Isa, Memory, PackedConv, PackedDepthwise, PackedExcite, PackedMatrix,
 };
 
+use super::ahead;
 use super::arena::Arena;
 use super::chain::{Chain, Link};
 use super::fuse::{self, Group};
@@ -99,8 +100,10 @@ pub(super) fn pack<E: Element>(
             output,
             activation,
             run,
+            ahead: 0..0,
         });
     }
+    ahead::plan(&mut packed.steps);
     Ok(packed)
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use edge_classify_kernels::{
-    Activation, Element, Epilogue, Rows, RowsMut, Window, conv, depthwise, pointwise,
+    Activation, Element, Epilogue, Factor, Rows, RowsMut, Window, conv, depthwise, pointwise,
 };
 
 use super::source::Source;
@@ -20,6 +20,8 @@ pub struct Piece<'a, E> {
     pub out: RowsMut<'a, E>,
     pub residual: Option<Rows<'a, E>>,
     pub gate: Option<&'a [E]>,
+    /// Addresses of what a pointwise layer fetches meanwhile.
+    pub ahead: Range<usize>,
     /// What was written is added for each channel.
     pub sums: Option<&'a mut [f32]>,
     pub scratch: &'a mut [E],
@@ -49,6 +51,7 @@ impl<E: Element> Run<E> {
             out,
             residual,
             gate,
+            ahead,
             sums,
             scratch,
         } = piece;
@@ -72,7 +75,12 @@ impl<E: Element> Run<E> {
             Run::Pointwise { w, bias, .. } => {
                 let x = x.values_from((rows.start - held.start) * width);
                 let pixels = rows.len() * width;
-                pointwise(x, pixels, w, gate, &epilogue(bias), out, scratch);
+                let factor = Factor {
+                    weights: w,
+                    gate,
+                    ahead,
+                };
+                pointwise(x, pixels, &factor, &epilogue(bias), out, scratch);
             }
             Run::Convolution {
                 w, bias, window, ..

@@ -1,5 +1,6 @@
 //! One layer, ready to run in the arena.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use edge_classify_kernels::{
@@ -7,10 +8,11 @@ use edge_classify_kernels::{
     Rows, RowsMut, Window,
 };
 use edge_classify_kernels::{
-    Epilogue, activate, add, excite, global_average, multiply_channels, pointwise_by_columns, pool,
-    scale_shift,
+    Epilogue, Factor, activate, add, excite, global_average, multiply_channels,
+    pointwise_by_columns, pool, scale_shift,
 };
 
+use super::ahead;
 use super::arena::Place;
 use super::chain::Chain;
 use super::convert::run_delegate;
@@ -121,6 +123,24 @@ impl<E: Element> Run<E> {
         }
     }
 
+    /// Where its weights are.
+    pub fn addresses(&self) -> Option<Range<usize>> {
+        match self {
+            Run::Pointwise { w, .. } => Some(w.addresses()),
+            Run::Convolution { w, .. } => Some(w.addresses()),
+            Run::Depthwise { w, .. } => Some(w.addresses()),
+            Run::Excite { w, .. } => {
+                let [squeeze, excite] = w.addresses();
+                ahead::join(squeeze, excite)
+            }
+            Run::Chain(chain) => {
+                let links = chain.links().iter().filter_map(|link| link.run.addresses());
+                links.map(Some).reduce(|a, b| ahead::join(a?, b?))?
+            }
+            _ => None,
+        }
+    }
+
     /// What is added to the output before its activation.
     pub fn residual(&self) -> Option<Place> {
         match self {
@@ -162,6 +182,8 @@ pub struct Step<E> {
     pub layers: Vec<usize>,
     /// In multiply-adds.
     pub cost: u64,
+    /// Addresses of what is fetched meanwhile.
+    pub ahead: Range<usize>,
 }
 
 /// What a step needs besides the arena, for all its parts.
@@ -298,7 +320,11 @@ impl<E: Element> Step<E> {
                         activation,
                     };
                     let crew = team.crew(parts, scratch.values.values_mut());
-                    pointwise_by_columns(x, output.pixels, w, gate, &epilogue, out, crew);
+                    let factor = Factor {
+                        gate,
+                        ..Factor::new(w)
+                    };
+                    pointwise_by_columns(x, output.pixels, &factor, &epilogue, out, crew);
                     return Ok(());
                 }
                 // Pixels are shared rather than rows.
@@ -307,6 +333,7 @@ impl<E: Element> Step<E> {
                         x: Source::Values(x),
                         held: 0..input.pixels,
                         residual: residual.map(|residual| from(residual, part.rows.start)),
+                        ahead: ahead::share(&self.ahead, &part.rows, output.pixels),
                         rows: part.rows,
                         out: part.out,
                         gate,
@@ -329,6 +356,7 @@ impl<E: Element> Step<E> {
                         rows: part.rows,
                         out: part.out,
                         gate: None,
+                        ahead: 0..0,
                         sums: None,
                         scratch: part.scratch,
                     };
@@ -346,6 +374,7 @@ impl<E: Element> Step<E> {
                         out: part.out,
                         residual: None,
                         gate: None,
+                        ahead: 0..0,
                         sums: sums.own(part.sums),
                         scratch: part.scratch,
                     };

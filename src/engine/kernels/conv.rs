@@ -9,7 +9,9 @@ use std::ops::Range;
 
 use super::element::Element;
 use super::memory::Memory;
-use super::pointwise::{Epilogue, Finish, Left, PackedMatrix, Panels, check, product, right};
+use super::pointwise::{
+    Epilogue, Fetch, Finish, Left, PackedMatrix, Panels, check, product, right,
+};
 use super::rows::RowsMut;
 use super::simd::{Isa, Kernel, Simd};
 use super::window::Window;
@@ -93,6 +95,11 @@ impl<E: Element> PackedConv<E> {
     /// Output channels.
     pub fn outputs(&self) -> usize {
         self.matrix.n()
+    }
+
+    /// Where the weights are.
+    pub fn addresses(&self) -> Range<usize> {
+        self.matrix.addresses()
     }
 
     /// Input channels.
@@ -320,6 +327,7 @@ impl<E: Element> Kernel<E> for Conv<'_, E> {
                                 Panels {
                                     data: weights.as_ptr(),
                                     next: weights.as_ptr_range().end,
+                                    ahead: Fetch::none(),
                                 },
                                 panel.width,
                                 right,

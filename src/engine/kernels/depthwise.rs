@@ -119,6 +119,11 @@ impl<E: Element> PackedDepthwise<E> {
         );
     }
 
+    /// Where the weights are.
+    pub fn addresses(&self) -> Range<usize> {
+        self.taps.addresses()
+    }
+
     pub fn channels(&self) -> usize {
         self.channels
     }

@@ -1,5 +1,7 @@
 //! Squeeze-excite's two small layers (Hu et al. 2018, arXiv:1709.01507).
 
+use std::ops::Range;
+
 use super::crew::Crew;
 use super::transpose::write_columns;
 use super::{Activation, Element, Isa, Kernel, Lines, Memory, Simd};
@@ -111,6 +113,11 @@ impl<E: Element> PackedExcite<E> {
             self.stride,
             first,
         );
+    }
+
+    /// Where the weights of both layers are.
+    pub fn addresses(&self) -> [Range<usize>; 2] {
+        [self.squeeze.addresses(), self.excite.addresses()]
     }
 
     /// Values of the hidden layer.

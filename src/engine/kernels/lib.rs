@@ -35,7 +35,7 @@ pub use excite::{PackedExcite, excite};
 pub use memory::{Lines, Memory};
 pub use normalize::{Normalization, normalize};
 pub use peak::multiply_adds;
-pub use pointwise::{Epilogue, PackedMatrix, pointwise, pointwise_by_columns};
+pub use pointwise::{Epilogue, Factor, PackedMatrix, pointwise, pointwise_by_columns};
 pub use pool::{Pool, global_average, pool};
 pub use rows::{Rows, RowsMut};
 pub use simd::{Isa, Kernel, Simd};

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -119,6 +120,12 @@ impl<E: Element> Lines<E> {
             len,
             _owner: Owner::Alone { _lines: lines },
         }
+    }
+
+    /// Where they are.
+    pub(crate) fn addresses(&self) -> Range<usize> {
+        let start = self.start.as_ptr().addr();
+        start..start + self.len * size_of::<E>()
     }
 
     #[inline(always)]

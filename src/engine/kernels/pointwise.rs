@@ -9,6 +9,8 @@ mod tile;
 #[cfg(test)]
 pub(super) mod tests;
 
+use std::ops::Range;
+
 use super::activation::Activation;
 use super::element::Element;
 use super::memory::{LINE, Lines, Memory};
@@ -17,8 +19,29 @@ use super::simd::{Isa, Kernel, Simd};
 use super::transpose::write_columns;
 pub use columns::pointwise_by_columns;
 pub(super) use finish::Finish;
-pub(super) use operands::{Left, Panels, Right};
+pub(super) use operands::{Fetch, Left, Panels, Right};
 pub(super) use tile::product;
+
+/// What the input is multiplied by.
+#[derive(Debug, Clone)]
+pub struct Factor<'a, E = f32> {
+    pub weights: &'a PackedMatrix<E>,
+    /// One value for each input channel (squeeze-and-excitation).
+    pub gate: Option<&'a [E]>,
+    /// Addresses of what is going to be read after this layer: they are fetched into the level 2 cache meanwhile, where that
+    /// is worth instructions. Nothing is read there.
+    pub ahead: Range<usize>,
+}
+
+impl<'a, E> Factor<'a, E> {
+    pub fn new(weights: &'a PackedMatrix<E>) -> Self {
+        Factor {
+            weights,
+            gate: None,
+            ahead: 0..0,
+        }
+    }
+}
 
 /// What follows the products, in this order.
 #[derive(Debug, Clone, Copy)]
@@ -169,6 +192,11 @@ impl<E: Element> PackedMatrix<E> {
         (BLOCK_BYTES / size_of::<E>() / self.k.max(1)).max(48)
     }
 
+    /// Where the weights are.
+    pub fn addresses(&self) -> Range<usize> {
+        self.lines.addresses()
+    }
+
     pub(super) fn panels(&self) -> &[Panel] {
         &self.panels
     }
@@ -218,9 +246,7 @@ pub(super) fn check<E>(rows: usize, n: usize, epilogue: &Epilogue<E>, out: &Rows
 
 /// `out[r, j] = activation(sum over i of x[r, i] * gate[i] * w[j, i] + bias[j] + residual[r, j])` for `rows` pixels.
 ///
-/// The gate has a factor for each input channel (squeeze-and-excitation). `scratch` may be empty without one, and
-/// otherwise holds at least
-/// [`PackedMatrix::scratch_len`] values.
+/// `scratch` may be empty without a gate, and otherwise holds at least [`PackedMatrix::scratch_len`] values.
 ///
 /// # Panics
 /// Where one of the slices is too short, the bias or the gate has another length than the channels it is for, or output
@@ -228,20 +254,21 @@ pub(super) fn check<E>(rows: usize, n: usize, epilogue: &Epilogue<E>, out: &Rows
 pub fn pointwise<E: Element>(
     x: Rows<E>,
     rows: usize,
-    w: &PackedMatrix<E>,
-    gate: Option<&[E]>,
+    factor: &Factor<E>,
     epilogue: &Epilogue<E>,
     out: RowsMut<E>,
     scratch: &mut [E],
 ) {
+    let w = factor.weights;
     check(rows, w.n, epilogue, &out);
-    check_input(x, rows, w, gate, scratch.len());
+    check_input(x, rows, w, factor.gate, scratch.len());
     let kernel = Pointwise {
         x,
         rows,
         w,
         panels: &w.panels,
-        gate,
+        gate: factor.gate,
+        ahead: factor.ahead.clone(),
         epilogue,
         out: out.data.as_mut_ptr(),
         out_stride: out.stride,
@@ -293,6 +320,7 @@ pub struct Pointwise<'a, E> {
     /// Those of the weights to multiply by.
     panels: &'a [Panel],
     gate: Option<&'a [E]>,
+    ahead: Range<usize>,
     epilogue: &'a Epilogue<'a, E>,
     /// Of the first row and column; other panels' columns are not touched.
     out: *mut E,
@@ -311,11 +339,21 @@ impl<E: Element> Kernel<E> for Pointwise<'_, E> {
             w,
             panels,
             gate,
+            ahead,
             epilogue,
             out,
             out_stride,
             scratch,
         } = self;
+        let steps = |rows: usize, panel: &Panel| match S::FETCHES {
+            true => tile::steps::<S>(rows, panel.width, w.k),
+            false => 0,
+        };
+        let all: usize = panels.iter().map(|panel| steps(rows, panel)).sum();
+        let mut ahead = Fetch {
+            at: std::ptr::without_provenance(ahead.start),
+            bytes: ahead.len().div_ceil(all.max(1)),
+        };
         let finish = Finish::new(epilogue.activation);
         let blocks = rows.div_ceil(w.block());
         let mut row = 0;
@@ -366,12 +404,14 @@ impl<E: Element> Kernel<E> for Pointwise<'_, E> {
                         Panels {
                             data: weights.as_ptr(),
                             next,
+                            ahead,
                         },
                         panel.width,
                         right,
                         finish,
                     )
                 };
+                ahead = ahead.after(steps(height, panel));
             }
             row += height;
         }

@@ -9,7 +9,8 @@ use std::time::Instant;
 use edge_classify_kernels::conv;
 use edge_classify_kernels::pointwise;
 use edge_classify_kernels::{
-    Activation, Epilogue, Isa, Kernel, PackedConv, PackedMatrix, Rows, RowsMut, Simd, Window,
+    Activation, Epilogue, Factor, Isa, Kernel, PackedConv, PackedMatrix, Rows, RowsMut, Simd,
+    Window,
 };
 
 /// Rows (pixels), k (input channels), n (output channels).
@@ -177,15 +178,17 @@ fn pointwise_layer<'a>(
                 data: &mut out,
                 stride: n,
             };
-            let gate = gated.then_some(&gate[..]);
+            let factor = Factor {
+                gate: gated.then_some(&gate[..]),
+                ..Factor::new(&w)
+            };
             pointwise(
                 Rows {
                     data: &x,
                     stride: k,
                 },
                 rows,
-                &w,
-                gate,
+                &factor,
                 &epilogue,
                 out,
                 &mut scratch,

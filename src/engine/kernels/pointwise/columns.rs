@@ -1,6 +1,8 @@
 //! A pointwise convolution whose output channels are shared among threads.
 
-use super::{Epilogue, PackedMatrix, Pointwise, check, check_input};
+use std::ops::Range;
+
+use super::{Epilogue, Factor, Pointwise, check, check_input};
 use crate::crew::{Crew, Shared};
 use crate::element::Element;
 use crate::rows::{Rows, RowsMut};
@@ -13,14 +15,14 @@ use crate::rows::{Rows, RowsMut};
 pub fn pointwise_by_columns<E: Element>(
     x: Rows<E>,
     rows: usize,
-    w: &PackedMatrix<E>,
-    gate: Option<&[E]>,
+    factor: &Factor<E>,
     epilogue: &Epilogue<E>,
     out: RowsMut<E>,
     crew: Crew<E>,
 ) {
+    let w = factor.weights;
     check(rows, w.n, epilogue, &out);
-    check_input(x, rows, w, gate, crew.scratch_len());
+    check_input(x, rows, w, factor.gate, crew.scratch_len());
     let parts = crew.parts();
     // The first panel of a part: they begin at its share of the columns or after it.
     let first = |part: usize| {
@@ -35,7 +37,8 @@ pub fn pointwise_by_columns<E: Element>(
             rows,
             w,
             panels: &w.panels[first(part)..first(part + 1)],
-            gate,
+            gate: factor.gate,
+            ahead: share(&factor.ahead, part, parts),
             epilogue,
             out: data.at(0),
             out_stride,
@@ -43,4 +46,10 @@ pub fn pointwise_by_columns<E: Element>(
         };
         E::pointwise(w.isa, kernel);
     });
+}
+
+/// The addresses of a part.
+fn share(addresses: &Range<usize>, part: usize, parts: usize) -> Range<usize> {
+    let at = |part: usize| addresses.start + addresses.len() * part / parts;
+    at(part)..at(part + 1)
 }

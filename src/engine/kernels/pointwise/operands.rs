@@ -11,12 +11,39 @@ pub struct Left<E> {
     pub segment_stride: usize,
 }
 
-/// Weights of some adjacent columns, and those that are multiplied next: they are fetched into the cache meanwhile.
+/// Weights of some adjacent columns, and what is fetched into caches while they are multiplied.
 #[derive(Clone, Copy)]
 pub struct Panels<E> {
     pub data: *const E,
-    /// Never read.
+    /// Those that are multiplied next, as many.
     pub next: *const E,
+    pub ahead: Fetch<E>,
+}
+
+/// What is fetched, so many bytes in each step of a tile. It is never read, and may be anywhere.
+#[derive(Clone, Copy)]
+pub struct Fetch<E> {
+    pub at: *const E,
+    pub bytes: usize,
+}
+
+impl<E> Fetch<E> {
+    /// Nothing.
+    pub fn none() -> Self {
+        Fetch {
+            at: std::ptr::null(),
+            bytes: 0,
+        }
+    }
+
+    /// What is left after so many steps.
+    #[inline(always)]
+    pub fn after(self, steps: usize) -> Self {
+        Fetch {
+            at: self.at.wrapping_byte_add(steps * self.bytes),
+            ..self
+        }
+    }
 }
 
 /// Rows of the result in some adjacent columns, and what is added to them.

@@ -97,7 +97,12 @@ fn check_case<E: Element>(case: &Case) {
             data: &given_x[..],
             stride: strides[0],
         };
-        let factors = case.gate.then_some(&given_gate[..]);
+        let factor = Factor {
+            gate: case.gate.then_some(&given_gate[..]),
+            // Nothing there is read.
+            ahead: 1..case.seed as usize,
+            ..Factor::new(&w)
+        };
         let run = |compute: &mut dyn FnMut(RowsMut<E>)| {
             let mut out = vec![E::from_f32(UNTOUCHED); len(strides[2], n)];
             compute(RowsMut {
@@ -107,11 +112,11 @@ fn check_case<E: Element>(case: &Case) {
             out
         };
         let mut scratch = vec![E::from_f32(f32::NAN); w.scratch_len(rows)];
-        let out = run(&mut |out| pointwise(input, rows, &w, factors, &epilogue, out, &mut scratch));
+        let out = run(&mut |out| pointwise(input, rows, &factor, &epilogue, out, &mut scratch));
         let mut scratch = vec![E::from_f32(f32::NAN); case.parts * w.scratch_len(rows)];
         let shared = run(&mut |out| {
             let crew = Crew::new(team, case.parts, &mut scratch);
-            pointwise_by_columns(input, rows, &w, factors, &epilogue, out, crew);
+            pointwise_by_columns(input, rows, &factor, &epilogue, out, crew);
         });
         assert_eq!(out, shared, "{} {case:?}: shared by columns", isa.name());
         for (i, got) in out.iter().enumerate() {
@@ -264,8 +269,10 @@ fn short_slices_are_refused() {
                     stride: 3,
                 },
                 4,
-                &w,
-                gate,
+                &Factor {
+                    gate,
+                    ..Factor::new(&w)
+                },
                 &epilogue,
                 RowsMut {
                     data: &mut out,

@@ -2,7 +2,7 @@
 
 use super::aside::Aside;
 use super::finish::{Activate, Finish, load_bias, store};
-use super::operands::{Left, Panels, Right};
+use super::operands::{Fetch, Left, Panels, Right};
 use crate::element::Element;
 use crate::simd::{Kernel, Simd};
 
@@ -36,6 +36,12 @@ pub unsafe fn product<S: Simd>(
             strip::<S, 1>(simd, rows, left, panels, right, finish);
         }
     }
+}
+
+/// Steps of the tiles of so many rows and columns, each of which takes `k`.
+pub fn steps<S: Simd>(rows: usize, width: usize, k: usize) -> usize {
+    let most = S::TILE_ROWS[width.div_ceil(S::LANES) - 1];
+    rows.div_ceil(most) * k
 }
 
 /// The width of the first of the panels that cover `left` columns in the least time: narrow ones load more for a product, and
@@ -84,10 +90,13 @@ unsafe fn strip<S: Simd, const N: usize>(
     let low = rows / tiles;
     let high_tiles = rows % tiles;
     let mut row = 0;
-    // Each step of a tile fetches a part of the next panel's step.
-    let fetch = N * S::LANES / tiles;
+    // Each step of a tile fetches a part of the next panel's step, and the first tiles all of them.
+    let mut next = Fetch {
+        at: panels.next,
+        bytes: (N * S::LANES * size_of::<S::Element>()).div_ceil(tiles),
+    };
+    let mut ahead = panels.ahead;
     let steps = left.segments * left.segment_len;
-    let mut ahead = panels.next;
     for (height, tiles) in [(low + 1, high_tiles), (low, tiles - high_tiles)] {
         if tiles == 0 {
             continue;
@@ -98,14 +107,14 @@ unsafe fn strip<S: Simd, const N: usize>(
         macro_rules! heights {
             ($($m:literal)*) => {
                 match height {
-                    $($m if const { $m <= S::TILE_ROWS[N - 1] } => simd.call(Tiles::<_, $m, N> { tiles, left, panel, ahead, fetch, right, finish }),)*
+                    $($m if const { $m <= S::TILE_ROWS[N - 1] } => simd.call(Tiles::<_, $m, N> { tiles, left, panel, next, ahead, right, finish }),)*
                     _ => unreachable!(),
                 }
             };
         }
         heights!(1 2 3 4 5 6 7 8 9 10 11 12);
         row += height * tiles;
-        ahead = ahead.wrapping_add(tiles * steps * fetch);
+        (next, ahead) = (next.after(tiles * steps), ahead.after(tiles * steps));
     }
 }
 
@@ -114,9 +123,8 @@ struct Tiles<E, const M: usize, const N: usize> {
     tiles: usize,
     left: Left<E>,
     panel: *const E,
-    /// What the first tile fetches into the cache, and how many values of it in each step.
-    ahead: *const E,
-    fetch: usize,
+    next: Fetch<E>,
+    ahead: Fetch<E>,
     right: Right<E>,
     finish: Finish,
 }
@@ -146,18 +154,9 @@ impl<E: Element, const M: usize, const N: usize> Kernel<E> for Tiles<E, M, N> {
                 if M == 1 {
                     single::<S, N>(simd, bias, left, self.panel, right, self.finish);
                 } else {
-                    let steps = left.segments * left.segment_len;
-                    let ahead = self.ahead.wrapping_add(tile * steps * self.fetch);
-                    let fetch = self.fetch;
-                    several::<S, M, N>(
-                        simd,
-                        bias,
-                        left,
-                        self.panel,
-                        (ahead, fetch),
-                        right,
-                        self.finish,
-                    );
+                    let steps = tile * left.segments * left.segment_len;
+                    let fetch = [self.next.after(steps), self.ahead.after(steps)];
+                    several::<S, M, N>(simd, bias, left, self.panel, fetch, right, self.finish);
                 }
                 if let Some(aside) = &aside {
                     aside.end(below);
@@ -187,7 +186,7 @@ unsafe fn several<S: Simd, const M: usize, const N: usize>(
     bias: [S::V; N],
     left: Left<S::Element>,
     mut panel: *const S::Element,
-    (mut ahead, fetch): (*const S::Element, usize),
+    [mut next, mut ahead]: [Fetch<S::Element>; 2],
     right: Right<S::Element>,
     finish: Finish,
 ) {
@@ -244,8 +243,9 @@ unsafe fn several<S: Simd, const M: usize, const N: usize>(
                         }
                     }
                     panel = panel.add(N * S::LANES);
-                    simd.fetch(ahead);
-                    ahead = ahead.wrapping_add(fetch);
+                    simd.fetch(next.at);
+                    simd.fetch_ahead(ahead.at);
+                    (next, ahead) = (next.after(1), ahead.after(1));
                 }
             }
             segment += 1;

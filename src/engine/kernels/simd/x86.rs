@@ -29,6 +29,7 @@ unsafe impl Simd for Avx2 {
     const TILE_ROWS: [usize; 4] = [12, 6, 0, 0];
     const LANE_PRODUCTS: bool = false;
     const MASKED: bool = true;
+    const FETCHES: bool = true;
     type Half = Avx2;
     type Wide = Avx2;
 
@@ -49,6 +50,11 @@ unsafe impl Simd for Avx2 {
     fn fetch(self, line: *const f32) {
         // SAFETY: fetching what cannot be read does nothing.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) }
+    }
+    #[inline(always)]
+    fn fetch_ahead(self, line: *const f32) {
+        // SAFETY: as above.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.cast()) }
     }
 
     #[inline(always)]
@@ -153,6 +159,7 @@ unsafe impl Simd for Avx512 {
     const TILE_ROWS: [usize; 4] = [12, 12, 0, 0];
     const LANE_PRODUCTS: bool = false;
     const MASKED: bool = true;
+    const FETCHES: bool = true;
     type Half = Avx2;
     type Wide = Avx512;
 
@@ -173,6 +180,11 @@ unsafe impl Simd for Avx512 {
     fn fetch(self, line: *const f32) {
         // SAFETY: fetching what cannot be read does nothing.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) }
+    }
+    #[inline(always)]
+    fn fetch_ahead(self, line: *const f32) {
+        // SAFETY: as above.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.cast()) }
     }
 
     #[inline(always)]

@@ -1,0 +1,71 @@
+//! Which weights are fetched while earlier layers are computed.
+//!
+//! A layer of one pixel (a classifier, squeeze-and-excitation) takes as long as its weights take to come from memory, while
+//! convolutions leave the memory idle. So these fetch what follows them, as late as there is time to.
+
+use std::ops::Range;
+
+use edge_classify_kernels::Element;
+
+use super::step::{Run, Step};
+
+/// Bytes that are fetched for so many multiply-adds: some each cycle, for which these take longer anyway.
+const BYTES: u64 = 2;
+const MULTIPLY_ADDS: u64 = 5;
+
+/// Divides the weights among the pointwise layers before them.
+pub fn plan<E: Element>(steps: &mut [Step<E>]) {
+    // What has to be there before the layers that have been seen, and has no time yet.
+    let mut later = 0..0;
+    for step in steps.iter_mut().rev() {
+        if matches!(step.run, Run::Pointwise { .. }) && step.output.pixels > 1 {
+            let most = step.cost * BYTES / MULTIPLY_ADDS;
+            let start = later.end - later.len().min(most as usize);
+            step.ahead = start..later.end;
+            later.end = start;
+        }
+        if let Some(own) = step.run.addresses() {
+            later = match later.is_empty() {
+                true => own,
+                false => join(own.clone(), later).unwrap_or(own),
+            };
+        }
+    }
+}
+
+/// Both, if one begins where the other ends, but for what is left of a cache line.
+pub fn join(a: Range<usize>, b: Range<usize>) -> Option<Range<usize>> {
+    let apart = b.start.checked_sub(a.end)?;
+    (apart < super::CACHE_LINE).then_some(a.start..b.end)
+}
+
+/// Of the addresses, those of a part of a layer's rows.
+pub fn share(addresses: &Range<usize>, rows: &Range<usize>, all: usize) -> Range<usize> {
+    let at =
+        |row: usize| addresses.start + (addresses.len() as u64 * row as u64 / all as u64) as usize;
+    at(rows.start)..at(rows.end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_a_layer_have_all_between_them() {
+        let addresses = 1000..4567;
+        let parts = [0..13, 13..40, 40..49];
+        let shares = parts.map(|rows| share(&addresses, &rows, 49));
+        assert_eq!(shares[0].start, 1000);
+        assert_eq!(shares[2].end, 4567);
+        assert!(shares.windows(2).all(|pair| pair[0].end == pair[1].start));
+        assert!(share(&(0..0), &(3..5), 9).is_empty());
+    }
+
+    #[test]
+    fn only_what_is_adjacent_is_joined() {
+        assert_eq!(join(64..100, 128..200), Some(64..200));
+        assert_eq!(join(64..128, 128..200), Some(64..200));
+        assert_eq!(join(64..128, 192..200), None);
+        assert_eq!(join(128..200, 64..128), None);
+    }
+}
