@@ -17,7 +17,7 @@ pub struct Group {
 
 /// Bands that are tried, the highest first. A kernel takes two rows at a time, and adds up sums by such pairs: even bands
 /// leave these what they are without.
-const BANDS: [usize; 4] = [8, 6, 4, 2];
+const BANDS: [usize; 5] = [8, 6, 4, 2, 1];
 
 /// Groups of all layers that are run, in their order. `has_mean`: whether a layer adds up sums. `cache` is the bytes of the
 /// cache that one thread may fill; without it, there are no chains. `element`: bytes
@@ -69,7 +69,8 @@ fn longest(
     for len in 2..=most {
         let chain = &rest[..len];
         let chain_layers: Vec<&Layer> = chain.iter().map(|index| &layers[*index]).collect();
-        for band in BANDS {
+        let summed = has_mean(chain[len - 1]);
+        for band in BANDS.into_iter().filter(|band| !summed || band % 2 == 0) {
             let saved = saved(net, &chain_layers, band, cache);
             if saved > best.0 {
                 let layers = chain.to_vec();
@@ -138,7 +139,8 @@ fn saved(net: &Net, chain: &[&Layer], band: usize, (cache, element): (usize, usi
     }
     let weights = |layer: &&Layer| layer.kind.parameters() * element;
     let weights: usize = chain.iter().map(weights).sum();
-    if held + weights > cache / 2 {
+    // It is used at once, over and over, so that other values leave the cache before.
+    if held + weights > cache / 16 * 15 {
         return 0;
     }
     without.saturating_sub((moved + bands * weights) / FASTER)
