@@ -198,7 +198,7 @@ pub struct InspectArgs {
     #[arg(long, value_name = "f32|fp16", value_parser = precision)]
     pub precision: Option<Precision>,
 
-    /// Compute each layer by itself, none together by bands of rows
+    /// Compute each layer by itself, none together by bands of rows or by channels
     #[arg(long)]
     pub no_fuse: bool,
 }
@@ -242,7 +242,7 @@ pub struct BenchArgs {
     #[arg(long)]
     pub layers: bool,
 
-    /// Compute each layer by itself, none together by bands of rows
+    /// Compute each layer by itself, none together by bands of rows or by channels
     #[arg(long)]
     pub no_fuse: bool,
 
@@ -272,7 +272,7 @@ pub struct InferArgs {
     #[arg(long, value_name = "f32|fp16", value_parser = precision)]
     pub precision: Option<Precision>,
 
-    /// Compute each layer by itself, none together by bands of rows
+    /// Compute each layer by itself, none together by bands of rows or by channels
     #[arg(long)]
     pub no_fuse: bool,
 }

@@ -81,7 +81,7 @@ fn row((index, layer): (usize, &LayerReport)) -> [String; 9] {
     let place = layer.place.as_ref().map_or_else(
         || match layer.group {
             1 => "with the layer before".to_owned(),
-            _ => "by bands".to_owned(),
+            _ => "together".to_owned(),
         },
         |place| format!("{}..{}", kilobytes(place.start), kilobytes(place.end)),
     );

@@ -39,7 +39,7 @@ pub struct LayerReport {
     pub bytes: usize,
     /// Bytes of the arena between the first and the last value of the output.
     pub place: Option<Range<usize>>,
-    /// How many layers, this one among them, are computed together by bands of rows.
+    /// How many layers, this one among them, are computed together, by bands of rows or by channels.
     pub group: usize,
     /// What tract runs.
     pub part: Option<Arc<Part>>,

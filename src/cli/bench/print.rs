@@ -78,7 +78,7 @@ fn print_layers(layers: &[LayerRecord], out: &mut dyn Write) -> io::Result<()> {
     for layer in layers {
         let title = match &layer.layers[..] {
             [title] => title.clone(),
-            several => format!("{} layers by bands of rows:", several.len()),
+            several => format!("{} layers together:", several.len()),
         };
         table.push([
             format!("{:.3}", layer.median_ms),

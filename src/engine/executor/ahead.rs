@@ -18,7 +18,8 @@ pub fn plan<E: Element>(steps: &mut [Step<E>]) {
     // What has to be there before the layers that have been seen, and has no time yet.
     let mut later = 0..0;
     for step in steps.iter_mut().rev() {
-        if matches!(step.run, Run::Pointwise { .. }) && step.output.pixels > 1 {
+        let convolves = matches!(step.run, Run::Pointwise { .. } | Run::Expansion { .. });
+        if convolves && step.output.pixels > 1 {
             let most = step.cost * BYTES / MULTIPLY_ADDS;
             let start = later.end - later.len().min(most as usize);
             step.ahead = start..later.end;

@@ -2,17 +2,28 @@
 //!
 //! An inverted residual expands its input several times over, and what the depthwise convolution reads and writes may not
 //! fit in the cache. Computed by bands of rows (depth first, rather than a layer at a time), it never leaves it; but the
-//! weights are read again for each band, and rows that two bands need are moved.
+//! weights are read again for each band, and rows that two bands need are moved. Small pictures of many channels are better
+//! computed by channels: as far as the depthwise convolution none of these needs another.
 
 use crate::net::{Kind, Layer, Net, Span};
 
 use super::chain::MOST;
 
-/// Layers that are computed together, by their indices, and the rows of a band. A layer by itself is a group, too.
+/// Layers that are computed together, by their indices. A layer by itself is a group, too.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Group {
     pub layers: Vec<usize>,
-    pub band: usize,
+    pub by: By,
+}
+
+/// What is computed of all of a group's layers before the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    All,
+    /// So many rows of the last one.
+    Rows(usize),
+    /// Some channels of a pointwise layer and a depthwise one.
+    Channels,
 }
 
 /// Bands that are tried, the highest first. A kernel takes two rows at a time, and adds up sums by such pairs: even bands
@@ -46,7 +57,7 @@ impl Group {
     fn single(layer: usize) -> Group {
         Group {
             layers: vec![layer],
-            band: 0,
+            by: By::All,
         }
     }
 }
@@ -60,9 +71,16 @@ fn longest(
     cache: (usize, usize),
 ) -> Group {
     let layers = net.layers();
-    let linked = |pair: &[usize]| {
-        !has_mean(pair[0]) && follows(net, &layers[pair[0]], &layers[pair[1]], run)
-    };
+    let follows = |pair: &[usize]| follows(net, &layers[pair[0]], &layers[pair[1]], run);
+    let expands =
+        |pair: &[usize]| follows(pair) && expands(net, &layers[pair[0]], &layers[pair[1]], cache);
+    if rest.len() > 1 && expands(&rest[..2]) {
+        return Group {
+            layers: rest[..2].to_vec(),
+            by: By::Channels,
+        };
+    }
+    let linked = |pair: &[usize]| !has_mean(pair[0]) && follows(pair) && !expands(pair);
     let links = rest.windows(2).take(MOST - 1);
     let most = 1 + links.take_while(|pair| linked(pair)).count();
     let mut best = (0, Group::single(rest[0]));
@@ -74,7 +92,8 @@ fn longest(
             let saved = saved(net, &chain_layers, band, cache);
             if saved > best.0 {
                 let layers = chain.to_vec();
-                best = (saved, Group { layers, band });
+                let by = By::Rows(band);
+                best = (saved, Group { layers, by });
             }
         }
     }
@@ -103,6 +122,33 @@ fn follows(net: &Net, layer: &Layer, next: &Layer, run: &[usize]) -> bool {
         // The kernel sums up one pixel in another order than several.
         && shape.width > 1
         && net.shape(next.output).width > 1
+}
+
+/// Whether `next` is a depthwise convolution of what `layer` expands, and these are better computed by channels, so that each
+/// reads its weights once: if all of the input fits in the cache, with all pixels of some channels.
+fn expands(net: &Net, layer: &Layer, next: &Layer, (cache, element): (usize, usize)) -> bool {
+    /// So many channels are worth it.
+    const CHANNELS: usize = 32;
+    let alone = matches!(
+        layer.kind,
+        Kind::Pointwise {
+            gate: None,
+            residual: None,
+            ..
+        }
+    );
+    let depthwise = matches!(next.kind, Kind::Depthwise { .. });
+    let input = net.shape(layer.input);
+    let bytes = |channels| input.pixels() * channels * element;
+    alone
+        && depthwise
+        && bytes(CHANNELS) <= cache / 4
+        && bytes(input.channels + CHANNELS) <= most(cache)
+}
+
+/// Bytes of the cache for what is used at once, over and over, so that other values leave it before.
+fn most(cache: usize) -> usize {
+    cache / 16 * 15
 }
 
 /// Bytes of traffic with the memory behind the cache that a chain saves; none if it costs more.
@@ -139,8 +185,7 @@ fn saved(net: &Net, chain: &[&Layer], band: usize, (cache, element): (usize, usi
     }
     let weights = |layer: &&Layer| layer.kind.parameters() * element;
     let weights: usize = chain.iter().map(weights).sum();
-    // It is used at once, over and over, so that other values leave the cache before.
-    if held + weights > cache / 16 * 15 {
+    if held + weights > most(cache) {
         return 0;
     }
     without.saturating_sub((moved + bands * weights) / FASTER)

@@ -71,7 +71,7 @@ impl<E: Element> Packed<E> {
     }
 
     /// Which bytes of the arena each layer writes, by its index in the network. A mean that a depthwise convolution
-    /// computes on the way has none of its own, nor have layers that are computed by bands.
+    /// computes on the way has none of its own, nor have layers that are computed together with later ones.
     pub fn places(&self) -> BTreeMap<usize, Range<usize>> {
         let bytes = |step: &Step<E>| {
             let Range { start, end } = step.output.range(0);

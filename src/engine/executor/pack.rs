@@ -7,7 +7,7 @@ use edge_classify_kernels::{
 use super::ahead;
 use super::arena::Arena;
 use super::chain::{Chain, Link};
-use super::fuse::{self, Group};
+use super::fuse::{self, By, Group};
 use super::step::{Means, Run, Step};
 use super::{CACHE_LINE, GRAIN, Packed, too_large};
 use crate::EngineError;
@@ -61,7 +61,7 @@ pub(super) fn pack<E: Element>(
     let mut layers: Vec<Option<Layer>> = net.into_layers().into_iter().map(Some).collect();
     for Group {
         layers: indices,
-        band,
+        by,
     } in groups
     {
         let mut links = Vec::new();
@@ -78,7 +78,10 @@ pub(super) fn pack<E: Element>(
             links.push(Link::new(run, activation, output, height));
         }
         let (input, output) = (ends[0], ends[ends.len() - 1]);
-        let mut band = band;
+        let mut band = match by {
+            By::Rows(band) => band,
+            By::All | By::Channels => 0,
+        };
         if stem.is_some_and(|stem| stem == indices[0]) {
             let run = Run::Normalize { isa };
             let [height, ..] = packed.size;
@@ -88,6 +91,7 @@ pub(super) fn pack<E: Element>(
             }
         }
         let (run, activation) = match links.len() {
+            2 if by == By::Channels => expansion(links),
             1 => links.remove(0).into_run(),
             _ => (Run::Chain(Chain::new(links, band)), Activation::Identity),
         };
@@ -105,6 +109,33 @@ pub(super) fn pack<E: Element>(
     }
     ahead::plan(&mut packed.steps);
     Ok(packed)
+}
+
+/// Of a pointwise layer and a depthwise one.
+fn expansion<E: Element>(links: Vec<Link<E>>) -> (Run<E>, Activation) {
+    let mut runs = links.into_iter().map(Link::into_run);
+    match (runs.next(), runs.next()) {
+        (
+            Some((
+                Run::Pointwise {
+                    w: expand, bias, ..
+                },
+                expand_activation,
+            )),
+            Some((Run::Depthwise { w, window, means }, activation)),
+        ) => {
+            let run = Run::Expansion {
+                expand,
+                bias,
+                expand_activation,
+                w,
+                window,
+                means,
+            };
+            (run, activation)
+        }
+        _ => unreachable!("what is computed by channels is a pointwise layer and a depthwise one"),
+    }
 }
 
 /// Rows that are computed together of a first layer that is not in a group with others.

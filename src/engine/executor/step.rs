@@ -8,8 +8,8 @@ use edge_classify_kernels::{
     Rows, RowsMut, Window,
 };
 use edge_classify_kernels::{
-    Epilogue, Factor, activate, add, excite, global_average, multiply_channels,
-    pointwise_by_columns, pool, scale_shift,
+    Epilogue, Expansion, Factor, activate, add, excite, expand_depthwise, global_average,
+    multiply_channels, pointwise_by_columns, pool, scale_shift,
 };
 
 use super::ahead;
@@ -42,6 +42,15 @@ pub enum Run<E> {
         residual: Option<Place>,
     },
     Depthwise {
+        w: PackedDepthwise<E>,
+        window: Window,
+        means: Option<Means>,
+    },
+    /// A pointwise layer and a depthwise one of its output, by channels.
+    Expansion {
+        expand: PackedMatrix<E>,
+        bias: Vec<E>,
+        expand_activation: Activation,
         w: PackedDepthwise<E>,
         window: Window,
         means: Option<Means>,
@@ -104,7 +113,7 @@ impl<E: Element> Run<E> {
     /// Sums of channels that it adds up.
     pub fn sums_len(&self) -> usize {
         let means = match self {
-            Run::Depthwise { means, .. } => means.as_ref(),
+            Run::Depthwise { means, .. } | Run::Expansion { means, .. } => means.as_ref(),
             Run::Chain(chain) => chain.means(),
             _ => None,
         };
@@ -119,6 +128,7 @@ impl<E: Element> Run<E> {
             } => w.scratch_len(pixels),
             Run::Convolution { w, window, .. } => w.scratch_len(window),
             Run::Excite { w, .. } => w.hidden(),
+            Run::Expansion { expand, window, .. } => expand.slice_len(window.height * window.width),
             _ => 0,
         }
     }
@@ -129,6 +139,7 @@ impl<E: Element> Run<E> {
             Run::Pointwise { w, .. } => Some(w.addresses()),
             Run::Convolution { w, .. } => Some(w.addresses()),
             Run::Depthwise { w, .. } => Some(w.addresses()),
+            Run::Expansion { expand, w, .. } => ahead::join(expand.addresses(), w.addresses()),
             Run::Excite { w, .. } => {
                 let [squeeze, excite] = w.addresses();
                 ahead::join(squeeze, excite)
@@ -380,6 +391,28 @@ impl<E: Element> Step<E> {
                     };
                     self.run.compute(window.out_width, activation, piece);
                 });
+                sums.to_means(scratch.sums.values(), arena);
+            }
+            Run::Expansion {
+                expand,
+                bias,
+                expand_activation,
+                w,
+                window,
+                means,
+            } => {
+                let sums = Sums::new(means.as_ref(), parts.min(window.out_height));
+                sums.clear(scratch.sums.values_mut());
+                let expansion = Expansion {
+                    x,
+                    weights: expand,
+                    bias: Some(bias),
+                    activation: *expand_activation,
+                    ahead: self.ahead.clone(),
+                };
+                let own = sums.own(scratch.sums.values_mut());
+                let crew = team.crew(parts, scratch.values.values_mut());
+                expand_depthwise(&expansion, window, w, activation, out, own, crew);
                 sums.to_means(scratch.sums.values(), arena);
             }
             Run::Chain(chain) => {

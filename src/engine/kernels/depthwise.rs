@@ -124,20 +124,54 @@ impl<E: Element> PackedDepthwise<E> {
         self.taps.addresses()
     }
 
+    /// Those of some channels, from a multiple of a vector's lanes on.
+    pub(super) fn taps(&self, channels: Range<usize>) -> Taps<'_, E> {
+        Taps {
+            channels: channels.len(),
+            kernel_w: self.kernel_w,
+            stride: self.tap_stride,
+            taps: &self.taps.values()[channels.start..],
+            bias: &self.bias[channels.start..],
+        }
+    }
+
+    /// Panics unless the weights are of the window's size.
+    pub(super) fn check(&self, window: &Window) {
+        assert_eq!(
+            (window.kernel_h, window.kernel_w),
+            (self.kernel_h, self.kernel_w),
+            "the window of these weights"
+        );
+    }
+
     pub fn channels(&self) -> usize {
         self.channels
     }
 }
 
+/// Weights and biases of some channels.
+#[derive(Clone, Copy)]
+pub(super) struct Taps<'a, E> {
+    channels: usize,
+    kernel_w: usize,
+    /// From one tap to the next.
+    stride: usize,
+    /// From the first channel's on; behind the last tap's last channel there are those of whole vectors.
+    taps: &'a [E],
+    bias: &'a [E],
+}
+
 /// What [`depthwise`] was asked for, after its checks.
 pub struct Job<'a, E> {
-    x: Rows<'a, E>,
-    window: Window,
-    w: &'a PackedDepthwise<E>,
-    activation: Activation,
-    rows: Range<usize>,
-    out: RowsMut<'a, E>,
-    sums: Option<&'a mut [f32]>,
+    pub(super) x: Rows<'a, E>,
+    pub(super) window: Window,
+    pub(super) w: Taps<'a, E>,
+    pub(super) activation: Activation,
+    pub(super) rows: Range<usize>,
+    /// The output's first pixel; other channels between the pixels are not touched.
+    pub(super) out: *mut E,
+    pub(super) out_stride: usize,
+    pub(super) sums: Option<&'a mut [f32]>,
 }
 
 /// `out[y, x, c] = activation(sum over taps (i, j) of in[..] * w[i, j, c] + bias[c])` for the output's rows `rows`; taps
@@ -155,11 +189,7 @@ pub fn depthwise<E: Element>(
     out: RowsMut<E>,
     sums: Option<&mut [f32]>,
 ) {
-    assert_eq!(
-        (window.kernel_h, window.kernel_w),
-        (w.kernel_h, w.kernel_w),
-        "the window of these weights"
-    );
+    w.check(window);
     window.check(w.channels, x, &out, &rows);
     if let Some(sums) = &sums {
         assert!(sums.len() >= w.channels, "a sum for each channel");
@@ -170,10 +200,11 @@ pub fn depthwise<E: Element>(
     let job = Job {
         x,
         window: *window,
-        w,
+        w: w.taps(0..w.channels),
         activation,
         rows,
-        out,
+        out: out.data.as_mut_ptr(),
+        out_stride: out.stride,
         sums,
     };
     E::depthwise(w.isa, job);

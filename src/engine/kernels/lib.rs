@@ -11,6 +11,7 @@ mod depthwise;
 mod element;
 mod elementwise;
 mod excite;
+mod expand;
 mod memory;
 mod normalize;
 mod peak;
@@ -32,6 +33,7 @@ pub use elementwise::{
     scale_shift_in_place,
 };
 pub use excite::{PackedExcite, excite};
+pub use expand::{Expansion, expand_depthwise};
 pub use memory::{Lines, Memory};
 pub use normalize::{Normalization, normalize};
 pub use peak::multiply_adds;

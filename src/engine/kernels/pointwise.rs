@@ -18,6 +18,7 @@ use super::rows::{Rows, RowsMut};
 use super::simd::{Isa, Kernel, Simd};
 use super::transpose::write_columns;
 pub use columns::pointwise_by_columns;
+pub(super) use columns::share;
 pub(super) use finish::Finish;
 pub(super) use operands::{Fetch, Left, Panels, Right};
 pub(super) use tile::product;
@@ -278,7 +279,7 @@ pub fn pointwise<E: Element>(
 }
 
 /// Panics unless there are `rows` rows of input, a factor for each of its channels, and enough scratch to apply them.
-fn check_input<E: Element>(
+pub(super) fn check_input<E: Element>(
     x: Rows<E>,
     rows: usize,
     w: &PackedMatrix<E>,
@@ -314,18 +315,18 @@ const BLOCK_BYTES: usize = 128 << 10;
 
 /// The arguments of [`pointwise`], checked.
 pub struct Pointwise<'a, E> {
-    x: Rows<'a, E>,
-    rows: usize,
-    w: &'a PackedMatrix<E>,
+    pub(super) x: Rows<'a, E>,
+    pub(super) rows: usize,
+    pub(super) w: &'a PackedMatrix<E>,
     /// Those of the weights to multiply by.
-    panels: &'a [Panel],
-    gate: Option<&'a [E]>,
-    ahead: Range<usize>,
-    epilogue: &'a Epilogue<'a, E>,
+    pub(super) panels: &'a [Panel],
+    pub(super) gate: Option<&'a [E]>,
+    pub(super) ahead: Range<usize>,
+    pub(super) epilogue: &'a Epilogue<'a, E>,
     /// Of the first row and column; other panels' columns are not touched.
-    out: *mut E,
-    out_stride: usize,
-    scratch: &'a mut [E],
+    pub(super) out: *mut E,
+    pub(super) out_stride: usize,
+    pub(super) scratch: &'a mut [E],
 }
 
 impl<E: Element> Kernel<E> for Pointwise<'_, E> {

@@ -33,6 +33,16 @@ impl Window {
         out: &RowsMut<E>,
         rows: &Range<usize>,
     ) {
+        let (pixels, out_pixels) = self.check_sizes(rows);
+        x.check(pixels, channels);
+        out.check(out_pixels, channels);
+    }
+
+    /// The pixels of the picture and of the output.
+    ///
+    /// # Panics
+    /// If `rows` of the output are not all there, or places have no addresses.
+    pub(super) fn check_sizes(&self, rows: &Range<usize>) -> (usize, usize) {
         assert!(self.stride_h > 0 && self.stride_w > 0, "a window moves");
         assert!(
             self.dilation_h > 0 && self.dilation_w > 0,
@@ -67,18 +77,14 @@ impl Window {
                 "a window within the address space"
             );
         }
-        x.check(
-            self.height
-                .checked_mul(self.width)
-                .expect("a picture within the address space"),
-            channels,
+        let sizes = (
+            self.height.checked_mul(self.width),
+            self.out_height.checked_mul(self.out_width),
         );
-        out.check(
-            self.out_height
-                .checked_mul(self.out_width)
-                .expect("a picture within the address space"),
-            channels,
-        );
+        let (Some(pixels), Some(out_pixels)) = sizes else {
+            panic!("pictures within the address space")
+        };
+        (pixels, out_pixels)
     }
 
     /// The window that computes the output's rows `rows` alone, and the first row of the picture that it sees: its

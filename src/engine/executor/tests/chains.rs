@@ -1,6 +1,7 @@
 //! Layers that are computed together give what each gives by itself, to the bit.
 
 use super::*;
+use crate::executor::step::Run;
 
 impl Maker {
     /// Layers that can be computed by rows, one after the other, and a mean.
@@ -158,6 +159,19 @@ fn some_cache_lets_layers_be_computed_together() {
         (2..=4).all(|len| lengths.get(&len) > Some(&10)),
         "{lengths:?}"
     );
+}
+
+#[test]
+fn some_cache_lets_layers_be_computed_by_channels() {
+    let by_channels = (1..200).filter(|seed| {
+        let (net, _) = Maker::new(*seed).rows(2 + *seed as usize % 7);
+        CACHES.into_iter().any(|cache| {
+            let packed = Packed::<f32>::new(net.clone(), Isa::best(), Some(cache)).unwrap();
+            let mut steps = packed.steps.iter();
+            steps.any(|step| matches!(step.run, Run::Expansion { .. }))
+        })
+    });
+    assert!(by_channels.count() > 40);
 }
 
 #[test]

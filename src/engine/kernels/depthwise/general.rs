@@ -17,20 +17,24 @@ impl<E: Element> Kernel<E> for General<'_, E> {
             activation,
             rows,
             out,
+            out_stride,
             mut sums,
         } = self.0;
         for y in rows {
             let taps_h = window.taps_of_row(y);
             for column in 0..window.out_width {
                 let taps_w = window.taps_of_column(column);
-                let to =
-                    &mut out.data[(y * window.out_width + column) * out.stride..][..w.channels];
+                // SAFETY: `out` has all of the window's pixels, and nobody else their channels.
+                let to = unsafe {
+                    let to = out.add((y * window.out_width + column) * out_stride);
+                    std::slice::from_raw_parts_mut(to, w.channels)
+                };
                 for (block, to) in to.chunks_mut(S::LANES).enumerate() {
                     let c = block * S::LANES;
                     // SAFETY: `bias` and `taps` have whole vectors for all channels; the others have `count` values.
                     unsafe {
                         let count = to.len();
-                        let mut sum = simd.load(w.bias[c..].as_ptr());
+                        let mut sum = simd.load(w.bias[c..][..S::LANES].as_ptr());
                         for i in taps_h.clone() {
                             let line = y * window.stride_h + i * window.dilation_h - window.pad_top;
                             for j in taps_w.clone() {
@@ -38,8 +42,8 @@ impl<E: Element> Kernel<E> for General<'_, E> {
                                     - window.pad_left;
                                 let pixel =
                                     &x.data[(line * window.width + at) * x.stride + c..][..count];
-                                let tap = &w.taps.values()
-                                    [(i * w.kernel_w + j) * w.tap_stride + c..][..S::LANES];
+                                let tap =
+                                    &w.taps[(i * w.kernel_w + j) * w.stride + c..][..S::LANES];
                                 let pixel = simd.load_first(pixel.as_ptr(), count);
                                 sum = simd.mul_add(pixel, simd.load(tap.as_ptr()), sum);
                             }

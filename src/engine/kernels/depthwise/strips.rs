@@ -91,7 +91,7 @@ impl<E: Element, const K: usize, const T: usize> Strips<'_, E, K, T> {
                 simd,
                 pixel: self.0.x.stride,
                 line: width * self.0.x.stride,
-                tap_stride: self.0.w.tap_stride,
+                tap_stride: self.0.w.stride,
                 lines: lines.clone(),
                 columns: ((1u32 << columns.end) - 1) & !((1u32 << columns.start) - 1),
             };
@@ -124,13 +124,14 @@ impl<E: Element, const K: usize, const T: usize> Strips<'_, E, K, T> {
             w,
             activation,
             out,
+            out_stride,
             sums,
             ..
         } = &mut self.0;
         let simd = view.simd;
         let count = if EDGE == CLIPPED { count } else { STRIP };
-        let line = window.out_width * out.stride;
-        let to = out.data[to * out.stride..].as_mut_ptr();
+        let line = window.out_width * *out_stride;
+        let to = out.wrapping_add(to * *out_stride);
         let mut channel = 0;
         while channel < w.channels {
             // A last vector that is not whole begins earlier: some of its channels are computed again.
@@ -139,7 +140,7 @@ impl<E: Element, const K: usize, const T: usize> Strips<'_, E, K, T> {
             // of which there are `LANES` from `c` on, as there are of taps, bias and sums.
             unsafe {
                 let bias = simd.load(w.bias.as_ptr().add(c));
-                let weights = w.taps.values().as_ptr().add(c);
+                let weights = w.taps.as_ptr().add(c);
                 let strips = Self::sum_up::<S, R, EDGE>(view, x.wrapping_add(c), weights, bias);
                 let mut sum = simd.splat(0.0);
                 for (r, strip) in strips.into_iter().enumerate() {
@@ -151,7 +152,7 @@ impl<E: Element, const K: usize, const T: usize> Strips<'_, E, K, T> {
                             strip,
                             *activation,
                             to,
-                            out.stride,
+                            *out_stride,
                             count,
                             sums.is_some(),
                         ),

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Epilogue, Factor, Pointwise, check, check_input};
+use super::{Epilogue, Factor, PackedMatrix, Panel, Pointwise, check, check_input};
 use crate::crew::{Crew, Shared};
 use crate::element::Element;
 use crate::rows::{Rows, RowsMut};
@@ -24,11 +24,6 @@ pub fn pointwise_by_columns<E: Element>(
     check(rows, w.n, epilogue, &out);
     check_input(x, rows, w, factor.gate, crew.scratch_len());
     let parts = crew.parts();
-    // The first panel of a part: they begin at its share of the columns or after it.
-    let first = |part: usize| {
-        let column = w.n * part / parts;
-        w.panels.partition_point(|panel| panel.first < column)
-    };
     // No two parts have a panel in common, nor panels a column.
     let (data, out_stride) = (Shared(out.data.as_mut_ptr()), out.stride);
     crew.run(&|part, scratch| {
@@ -36,7 +31,7 @@ pub fn pointwise_by_columns<E: Element>(
             x,
             rows,
             w,
-            panels: &w.panels[first(part)..first(part + 1)],
+            panels: w.share(part, parts, 0),
             gate: factor.gate,
             ahead: share(&factor.ahead, part, parts),
             epilogue,
@@ -48,8 +43,25 @@ pub fn pointwise_by_columns<E: Element>(
     });
 }
 
+impl<E> PackedMatrix<E> {
+    /// The panels of a part: those that begin in its share of the columns. A last one of fewer than `least` columns stays with
+    /// the one before.
+    pub(crate) fn share(&self, part: usize, parts: usize, least: usize) -> &[Panel] {
+        let narrow = self.panels.last().is_some_and(|last| last.columns < least);
+        let starts = &self.panels[..self.panels.len() - usize::from(narrow)];
+        let first = |part: usize| {
+            let column = self.n * part / parts;
+            match starts.partition_point(|panel| panel.first < column) {
+                end if part > 0 && end == starts.len() => self.panels.len(),
+                first => first,
+            }
+        };
+        &self.panels[first(part)..first(part + 1)]
+    }
+}
+
 /// The addresses of a part.
-fn share(addresses: &Range<usize>, part: usize, parts: usize) -> Range<usize> {
+pub(crate) fn share(addresses: &Range<usize>, part: usize, parts: usize) -> Range<usize> {
     let at = |part: usize| addresses.start + addresses.len() * part / parts;
     at(part)..at(part + 1)
 }
