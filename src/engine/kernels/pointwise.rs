@@ -21,7 +21,7 @@ pub use columns::pointwise_by_columns;
 pub(super) use columns::share;
 pub(super) use finish::Finish;
 pub(super) use operands::{Fetch, Left, Panels, Right};
-pub(super) use tile::product;
+pub(super) use tile::{opaque, product};
 
 /// What the input is multiplied by.
 #[derive(Debug, Clone)]

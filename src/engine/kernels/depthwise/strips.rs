@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::Job;
+use crate::pointwise::opaque;
 use crate::{Activation, Element, Kernel, Simd, Window};
 
 /// Outputs of a strip: widths of networks for 224 x 224 pixels are multiples of it, and with a row of weights it leaves
@@ -220,15 +221,15 @@ impl<E: Element, const K: usize, const T: usize> Strips<'_, E, K, T> {
         sums: &mut [[S::V; STRIP]; R],
     ) {
         let simd = view.simd;
-        let mut x = x.wrapping_add(line * view.line);
+        let mut x = reached(x.wrapping_add(line * view.line));
         let sees = |r: usize| line >= r * T && line - r * T < K;
         let mut taps = [[sums[0][0]; K]; R];
         unroll!(r < R, {
             if R == 1 || sees(r) {
+                let mut tap = reached(weights.wrapping_add((line - r * T) * K * view.tap_stride));
                 unroll!(j < K, {
                     // SAFETY: by this function's contract, here and below.
-                    let tap = weights.wrapping_add(((line - r * T) * K + j) * view.tap_stride);
-                    taps[r][j] = unsafe { simd.load(tap) };
+                    taps[r][j] = unsafe { simd.load(walk(&mut tap, view.tap_stride, j)) };
                 });
             }
         });
@@ -241,13 +242,17 @@ impl<E: Element, const K: usize, const T: usize> Strips<'_, E, K, T> {
                 } else {
                     move_on(&mut x, view.pixel);
                 }
-            } else if !asked || view.columns & (1 << column) != 0 {
-                let v = unsafe { simd.load(x.wrapping_add(column * view.pixel)) };
-                for r in 0..R {
-                    if R == 1 || sees(r) {
-                        for n in 0..STRIP {
-                            if column >= n * T && column - n * T < K {
-                                sums[r][n] = simd.mul_add(v, taps[r][column - n * T], sums[r][n]);
+            } else {
+                let at = walk(&mut x, view.pixel, column);
+                if !asked || view.columns & (1 << column) != 0 {
+                    let v = unsafe { simd.load(at) };
+                    for r in 0..R {
+                        if R == 1 || sees(r) {
+                            for n in 0..STRIP {
+                                if column >= n * T && column - n * T < K {
+                                    let tap = taps[r][column - n * T];
+                                    sums[r][n] = simd.mul_add(v, tap, sums[r][n]);
+                                }
                             }
                         }
                     }
@@ -284,6 +289,25 @@ impl<E: Element, const K: usize, const T: usize> Strips<'_, E, K, T> {
             };
         }
         counts!(1 2 3 4 5 6 7);
+    }
+}
+
+/// The `i`-th of places `step` apart, of which the first is where `at` was for the first of them; each is asked for in turn.
+/// Three are told from one pointer by addressing alone. From one for all, x86-64 has no registers for the distances.
+#[inline(always)]
+fn walk<E>(at: &mut *const E, step: usize, i: usize) -> *const E {
+    if i > 0 && i.is_multiple_of(3) {
+        *at = reached(at.wrapping_add(3 * step));
+    }
+    at.wrapping_add(i % 3 * step)
+}
+
+/// The same pointer: what is found from it is not to be found from what it was made of.
+#[inline(always)]
+fn reached<E>(pointer: *const E) -> *const E {
+    match cfg!(target_arch = "x86_64") {
+        true => opaque(pointer),
+        false => pointer,
     }
 }
 
@@ -337,8 +361,9 @@ unsafe fn finish<S: Simd>(
     // SAFETY: by this function's contract.
     unsafe {
         if count == STRIP {
+            let mut at = to.cast_const();
             unroll!(n < STRIP, {
-                simd.store(to.wrapping_add(n * stride), strip[n])
+                simd.store(walk(&mut at, stride, n).cast_mut(), strip[n])
             });
         } else {
             unroll!(n < STRIP, {

@@ -397,7 +397,7 @@ unsafe fn single<S: Simd, const N: usize>(
 /// The same pointer, about which the compiler knows nothing. Otherwise it computes the address of each row from that of the
 /// row before, in every step of the loop.
 #[inline(always)]
-pub(super) fn opaque<E>(pointer: *const E) -> *const E {
+pub(crate) fn opaque<E>(pointer: *const E) -> *const E {
     #[cfg(all(any(target_arch = "aarch64", target_arch = "x86_64"), not(miri)))]
     #[allow(
         clippy::pointers_in_nomem_asm_block,
