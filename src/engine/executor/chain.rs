@@ -8,7 +8,8 @@ use edge_classify_kernels::{Activation, Element, Rows, RowsMut};
 use super::arena::Place;
 use super::piece::{Piece, from};
 use super::source::Source;
-use super::step::{Means, Run};
+use super::step::Run;
+use super::sums::Means;
 
 /// Most layers of a chain.
 pub const MOST: usize = 8;

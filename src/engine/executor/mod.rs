@@ -9,6 +9,7 @@ mod pack;
 mod piece;
 mod source;
 mod step;
+mod sums;
 mod team;
 #[cfg(test)]
 mod tests;

@@ -18,6 +18,7 @@ use super::chain::Chain;
 use super::convert::run_delegate;
 use super::piece::{Piece, from};
 use super::source::{Picture, Source};
+use super::sums::{Means, Sums};
 use super::team::{self, Team};
 use crate::EngineError;
 use crate::net::Part;
@@ -91,14 +92,6 @@ pub enum Run<E> {
         part: Arc<Part>,
         more: Vec<Place>,
     },
-}
-
-/// The mean of what a depthwise convolution writes, for squeeze-and-excitation.
-#[derive(Debug)]
-pub struct Means {
-    pub place: Place,
-    /// One over the number of pixels.
-    pub scale: f32,
 }
 
 impl<E: Element> Run<E> {
@@ -202,43 +195,6 @@ pub struct Step<E> {
 pub struct Scratch<E> {
     pub values: Lines<E>,
     pub sums: Lines,
-}
-
-/// Sums of each channel over the rows of each part.
-struct Sums<'a> {
-    means: Option<&'a Means>,
-    len: usize,
-    parts: usize,
-}
-
-impl<'a> Sums<'a> {
-    fn new(means: Option<&'a Means>, parts: usize) -> Self {
-        Sums {
-            means,
-            len: means.map_or(0, |means| means.place.channels),
-            parts,
-        }
-    }
-
-    fn clear(&self, sums: &mut [f32]) {
-        sums[..self.parts * self.len].fill(0.0);
-    }
-
-    /// A part's sums, if there are any.
-    fn own<'s>(&self, sums: &'s mut [f32]) -> Option<&'s mut [f32]> {
-        self.means.map(|_| sums)
-    }
-
-    fn to_means<E: Element>(&self, sums: &[f32], arena: &mut [E]) {
-        let Some(means) = self.means else {
-            return;
-        };
-        let place = &mut arena[means.place.range(0)];
-        for (channel, mean) in place.iter_mut().enumerate() {
-            let parts = (0..self.parts).map(|part| sums[part * self.len + channel]);
-            *mean = E::from_f32(parts.fold(0.0, |mean, sum| mean + sum * means.scale));
-        }
-    }
 }
 
 /// The arena on both sides of what is written.

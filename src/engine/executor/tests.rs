@@ -1,5 +1,6 @@
 //! Every layer against its definition, alone and in networks made at random.
 
+mod ahead;
 mod chains;
 mod delegate;
 mod maker;

@@ -3,6 +3,7 @@
 mod aside;
 mod columns;
 mod finish;
+mod gate;
 mod operands;
 mod tile;
 
@@ -20,6 +21,7 @@ use super::transpose::write_columns;
 pub use columns::pointwise_by_columns;
 pub(super) use columns::share;
 pub(super) use finish::Finish;
+use gate::{scale_panel, scale_row};
 pub(super) use operands::{Fetch, Left, Panels, Right};
 pub(super) use tile::{opaque, product};
 
@@ -190,7 +192,7 @@ impl<E: Element> PackedMatrix<E> {
 
     /// At most so many rows are multiplied by all panels before the next.
     fn block(&self) -> usize {
-        (BLOCK_BYTES / size_of::<E>() / self.k.max(1)).max(48)
+        (BLOCK_BYTES / size_of::<E>() / self.k.max(1)).max(64)
     }
 
     /// Where the weights are.
@@ -445,72 +447,5 @@ pub(super) fn right<E>(
             .residual
             .as_ref()
             .map_or(0, |residual| residual.stride),
-    }
-}
-
-/// Multiplies each value by its factor.
-#[inline(always)]
-fn scale_row<S: Simd>(
-    simd: S,
-    row: &[S::Element],
-    factors: &[S::Element],
-    scaled: &mut [S::Element],
-) {
-    let len = row.len();
-    assert!(factors.len() >= len && scaled.len() >= len);
-    let (row, factors, scaled) = (row.as_ptr(), factors.as_ptr(), scaled.as_mut_ptr());
-    let mut i = 0;
-    // SAFETY: the three have `len` values.
-    unsafe {
-        while i + 4 * S::LANES <= len {
-            for at in [i, i + S::LANES, i + 2 * S::LANES, i + 3 * S::LANES] {
-                let v = simd.mul(simd.load(row.add(at)), simd.load(factors.add(at)));
-                simd.store(scaled.add(at), v);
-            }
-            i += 4 * S::LANES;
-        }
-        while i < len {
-            let count = S::LANES.min(len - i);
-            if count == S::LANES {
-                let v = simd.mul(simd.load(row.add(i)), simd.load(factors.add(i)));
-                simd.store(scaled.add(i), v);
-            } else {
-                let v = simd.mul(
-                    simd.load_first(row.add(i), count),
-                    simd.load_first(factors.add(i), count),
-                );
-                simd.store_first(scaled.add(i), count, v);
-            }
-            i += S::LANES;
-        }
-    }
-}
-
-/// Multiplies each run of `width` weights by its factor.
-#[inline(always)]
-fn scale_panel<S: Simd>(
-    simd: S,
-    weights: &[S::Element],
-    factors: &[S::Element],
-    width: usize,
-    scaled: &mut [S::Element],
-) {
-    for ((from, to), factor) in weights
-        .chunks_exact(width)
-        .zip(scaled.chunks_exact_mut(width))
-        .zip(factors)
-    {
-        let factor = simd.broadcast(*factor);
-        for (from, to) in from.chunks(S::LANES).zip(to.chunks_mut(S::LANES)) {
-            // SAFETY: both have so many values.
-            unsafe {
-                if from.len() == S::LANES {
-                    simd.store(to.as_mut_ptr(), simd.mul(simd.load(from.as_ptr()), factor));
-                } else {
-                    let v = simd.mul(simd.load_first(from.as_ptr(), from.len()), factor);
-                    simd.store_first(to.as_mut_ptr(), from.len(), v);
-                }
-            }
-        }
     }
 }
