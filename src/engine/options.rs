@@ -10,7 +10,7 @@ use super::{EngineError, Precision, Threads, cache, chosen_isa};
 pub struct Options {
     pub isa: Isa,
     pub threads: Threads,
-    /// Whether layers may be computed together, a band of rows at a time.
+    /// Whether layers may be computed together, a band of rows or some channels at a time.
     pub fuse: bool,
     /// In place of that in which the network's weights are stored, or f32 where the processor lacks it.
     pub precision: Option<Precision>,

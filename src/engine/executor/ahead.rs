@@ -1,7 +1,7 @@
 //! Which weights are fetched while earlier layers are computed.
 //!
 //! A layer of one pixel (a classifier, squeeze-and-excitation) takes as long as its weights take to come from memory, while
-//! convolutions leave the memory idle. So these fetch what follows them, as late as there is time to.
+//! pointwise convolutions of many leave the memory idle. So these fetch the weights that follow, as late as there is time to.
 
 use std::ops::Range;
 
@@ -10,8 +10,9 @@ use edge_classify_kernels::Element;
 use super::step::{Run, Step};
 
 /// Bytes that are fetched for so many multiply-adds: some each cycle, for which these take longer anyway.
-const BYTES: u64 = 2;
-const MULTIPLY_ADDS: u64 = 5;
+/// A step of the largest tile has 384, in which a line is fetched.
+const BYTES: u64 = 1;
+const MULTIPLY_ADDS: u64 = 6;
 
 /// Divides the weights among the pointwise layers before them.
 pub fn plan<E: Element>(steps: &mut [Step<E>]) {
@@ -41,9 +42,10 @@ pub fn join(a: Range<usize>, b: Range<usize>) -> Option<Range<usize>> {
 }
 
 /// Of the addresses, those of a part of a layer's rows.
-pub fn share(addresses: &Range<usize>, rows: &Range<usize>, all: usize) -> Range<usize> {
-    let at =
-        |row: usize| addresses.start + (addresses.len() as u64 * row as u64 / all as u64) as usize;
+pub fn part_of(addresses: &Range<usize>, rows: &Range<usize>, all: usize) -> Range<usize> {
+    let at = |row: usize| {
+        addresses.start + (addresses.len() as u128 * row as u128 / all as u128) as usize
+    };
     at(rows.start)..at(rows.end)
 }
 
@@ -55,11 +57,11 @@ mod tests {
     fn parts_of_a_layer_have_all_between_them() {
         let addresses = 1000..4567;
         let parts = [0..13, 13..40, 40..49];
-        let shares = parts.map(|rows| share(&addresses, &rows, 49));
+        let shares = parts.map(|rows| part_of(&addresses, &rows, 49));
         assert_eq!(shares[0].start, 1000);
         assert_eq!(shares[2].end, 4567);
         assert!(shares.windows(2).all(|pair| pair[0].end == pair[1].start));
-        assert!(share(&(0..0), &(3..5), 9).is_empty());
+        assert!(part_of(&(0..0), &(3..5), 9).is_empty());
     }
 
     #[test]

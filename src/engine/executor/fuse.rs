@@ -27,11 +27,11 @@ pub enum By {
 }
 
 /// Bands that are tried, the highest first. A kernel takes two rows at a time, and adds up sums by such pairs: even bands
-/// leave these what they are without.
+/// leave these what they are without, and where there are sums no others are tried.
 const BANDS: [usize; 5] = [8, 6, 4, 2, 1];
 
 /// Groups of all layers that are run, in their order. `has_mean`: whether a layer adds up sums. `cache` is the bytes of the
-/// cache that one thread may fill; without it, there are no chains. `element`: bytes
+/// cache that one thread may fill; without it, each layer is by itself. `element`: bytes
 /// of a value.
 pub fn groups(
     net: &Net,
@@ -62,7 +62,7 @@ impl Group {
     }
 }
 
-/// The group that begins with the first of `rest` and saves most.
+/// The group that begins with the first of `rest`: an expansion by channels, or else what saves most.
 fn longest(
     net: &Net,
     rest: &[usize],
@@ -72,8 +72,16 @@ fn longest(
 ) -> Group {
     let layers = net.layers();
     let follows = |pair: &[usize]| follows(net, &layers[pair[0]], &layers[pair[1]], run);
-    let expands =
-        |pair: &[usize]| follows(pair) && expands(net, &layers[pair[0]], &layers[pair[1]], cache);
+    // None of them reads other channels of the value that the last one writes.
+    let apart = |group: &[usize]| {
+        let written = layers[group[group.len() - 1]].output.value;
+        let mut reads = group.iter().flat_map(|index| layers[*index].reads());
+        reads.all(|span| span.value != written)
+    };
+    let expands = |pair: &[usize]| {
+        let [layer, next] = [pair[0], pair[1]].map(|index| &layers[index]);
+        follows(pair) && apart(pair) && expands(net, layer, next, cache)
+    };
     if rest.len() > 1 && expands(&rest[..2]) {
         return Group {
             layers: rest[..2].to_vec(),
@@ -84,10 +92,12 @@ fn longest(
     let links = rest.windows(2).take(MOST - 1);
     let most = 1 + links.take_while(|pair| linked(pair)).count();
     let mut best = (0, Group::single(rest[0]));
-    for len in 2..=most {
-        let chain = &rest[..len];
+    for chain in (2..=most)
+        .map(|len| &rest[..len])
+        .filter(|chain| apart(chain))
+    {
         let chain_layers: Vec<&Layer> = chain.iter().map(|index| &layers[*index]).collect();
-        let summed = has_mean(chain[len - 1]);
+        let summed = has_mean(chain[chain.len() - 1]);
         for band in BANDS.into_iter().filter(|band| !summed || band % 2 == 0) {
             let saved = saved(net, &chain_layers, band, cache);
             if saved > best.0 {

@@ -92,7 +92,7 @@ impl<E: Element> Packed<E> {
 }
 
 /// Runs a packed network, one picture at a time, in memory that it has from the start. Several threads share each layer
-/// by the rows of its output.
+/// by the rows of its output, or by its channels.
 pub struct Executor<E = f32> {
     packed: Arc<Packed<E>>,
     arena: Lines<E>,

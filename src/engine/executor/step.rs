@@ -170,6 +170,7 @@ impl<E: Element> Run<E> {
             Run::Depthwise { window, .. } | Run::Pool { window, .. } => {
                 (values, (window.kernel_h * window.kernel_w).max(PASS))
             }
+            Run::Chain(_) | Run::Expansion { .. } => unreachable!("the sum of its layers' costs"),
             _ => (values, PASS),
         };
         count as u64 * each as u64
@@ -300,7 +301,7 @@ impl<E: Element> Step<E> {
                         x: Source::Values(x),
                         held: 0..input.pixels,
                         residual: residual.map(|residual| from(residual, part.rows.start)),
-                        ahead: ahead::share(&self.ahead, &part.rows, output.pixels),
+                        ahead: ahead::part_of(&self.ahead, &part.rows, output.pixels),
                         rows: part.rows,
                         out: part.out,
                         gate,

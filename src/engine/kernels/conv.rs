@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::element::Element;
 use super::memory::Memory;
 use super::pointwise::{
-    Epilogue, Fetch, Finish, Left, PackedMatrix, Panels, check, product, right,
+    Epilogue, Finish, Left, PackedMatrix, Panels, Prefetch, check, product, right,
 };
 use super::rows::RowsMut;
 use super::simd::{Isa, Kernel, Simd};
@@ -327,7 +327,7 @@ impl<E: Element> Kernel<E> for Conv<'_, E> {
                                 Panels {
                                     data: weights.as_ptr(),
                                     next: weights.as_ptr_range().end,
-                                    ahead: Fetch::none(),
+                                    ahead: Prefetch::none(weights.as_ptr()),
                                 },
                                 panel.width,
                                 right,

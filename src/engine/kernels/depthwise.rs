@@ -161,7 +161,8 @@ pub(super) struct Taps<'a, E> {
     bias: &'a [E],
 }
 
-/// What [`depthwise`] was asked for, after its checks.
+/// What [`depthwise`] was asked for, after its checks: `out` is valid for writing the channels of all of the window's output
+/// pixels, and nobody else uses these meanwhile.
 pub struct Job<'a, E> {
     pub(super) x: Rows<'a, E>,
     pub(super) window: Window,

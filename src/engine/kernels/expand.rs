@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::crew::{Crew, Shared};
 use super::depthwise::Job;
-use super::pointwise::{Pointwise, check_input, share};
+use super::pointwise::{Pointwise, check_input, part_of};
 use super::{Activation, Element, Epilogue, PackedDepthwise, PackedMatrix, Rows, RowsMut, Window};
 
 /// A pointwise convolution of the pixels that a window slides over.
@@ -19,19 +19,20 @@ pub struct Expansion<'a, E = f32> {
     pub ahead: Range<usize>,
 }
 
-/// Bytes of the pointwise convolution's output that are there together, unless one panel has more.
+/// About so many bytes of the pointwise convolution's output are there together: a slice is of whole panels.
 const SLICE_BYTES: usize = 64 << 10;
 
 impl<E: Element> PackedMatrix<E> {
     /// How many values of scratch [`expand_depthwise`] needs for each part.
     pub fn slice_len(&self, pixels: usize) -> usize {
         let widest = self.panels().iter().map(|panel| panel.columns).max();
-        // A slice ends with the panel in which it has enough, or the one after.
-        pixels * (slice_columns::<E>(pixels) + 2 * widest.unwrap_or(0)).min(self.n())
+        // Rounded to whole panels, and a narrow last one.
+        let columns = slice_columns::<E>(pixels) + 2 * widest.unwrap_or(0);
+        pixels.saturating_mul(columns.min(self.n()))
     }
 }
 
-/// Columns of the pointwise convolution's output that are there together, at least.
+/// About so many columns of the pointwise convolution's output are there together.
 fn slice_columns<E>(pixels: usize) -> usize {
     (SLICE_BYTES / size_of::<E>() / pixels.max(1)).max(1)
 }
@@ -71,7 +72,11 @@ pub fn expand_depthwise<E: Element>(
     let parts = crew.parts();
     let row_parts = parts.min(window.out_height);
     if let Some(sums) = &sums {
-        assert!(sums.len() >= row_parts * channels, "sums of each channel");
+        let need = row_parts.checked_mul(channels);
+        assert!(
+            need.is_some_and(|need| sums.len() >= need),
+            "sums of each channel"
+        );
     }
     if out_pixels == 0 {
         return;
@@ -92,7 +97,7 @@ pub fn expand_depthwise<E: Element>(
     let sums = sums.map(|sums| Shared(sums.as_mut_ptr()));
     crew.run(&|part, scratch| {
         for slice in part * slices..(part + 1) * slices {
-            let panels = weights.share(slice, parts * slices, lanes);
+            let panels = weights.panels_of_part(slice, parts * slices, lanes);
             let (Some(first), Some(last)) = (panels.first(), panels.last()) else {
                 continue;
             };
@@ -106,7 +111,7 @@ pub fn expand_depthwise<E: Element>(
                     w: weights,
                     panels,
                     gate: None,
-                    ahead: share(&expansion.ahead, slice, parts * slices),
+                    ahead: part_of(&expansion.ahead, slice, parts * slices),
                     epilogue: &epilogue,
                     out: scratch.as_mut_ptr().wrapping_sub(first),
                     out_stride: width,

@@ -18,20 +18,20 @@ use super::memory::{LINE, Lines, Memory};
 use super::rows::{Rows, RowsMut};
 use super::simd::{Isa, Kernel, Simd};
 use super::transpose::write_columns;
+pub(super) use columns::part_of;
 pub use columns::pointwise_by_columns;
-pub(super) use columns::share;
 pub(super) use finish::Finish;
 use gate::{scale_panel, scale_row};
-pub(super) use operands::{Fetch, Left, Panels, Right};
+pub(super) use operands::{Left, Panels, Prefetch, Right};
 pub(super) use tile::{opaque, product};
 
-/// What the input is multiplied by.
+/// What the input is multiplied by, and what comes after that.
 #[derive(Debug, Clone)]
 pub struct Factor<'a, E = f32> {
     pub weights: &'a PackedMatrix<E>,
     /// One value for each input channel (squeeze-and-excitation).
     pub gate: Option<&'a [E]>,
-    /// Addresses of what is going to be read after this layer: they are fetched into the level 2 cache meanwhile, where that
+    /// Addresses of what is going to be read after this layer: they are prefetched into the level 2 cache meanwhile, where that
     /// is worth instructions. Nothing is read there.
     pub ahead: Range<usize>,
 }
@@ -315,7 +315,8 @@ const MOST_ROWS: usize = 12;
 /// Bytes of input that are multiplied by all panels before the next: they stay in the level 2 cache.
 const BLOCK_BYTES: usize = 128 << 10;
 
-/// The arguments of [`pointwise`], checked.
+/// The arguments of [`pointwise`], checked: `out` is valid for writing the panels' columns of all rows, and nobody else uses
+/// these meanwhile.
 pub struct Pointwise<'a, E> {
     pub(super) x: Rows<'a, E>,
     pub(super) rows: usize,
@@ -325,7 +326,7 @@ pub struct Pointwise<'a, E> {
     pub(super) gate: Option<&'a [E]>,
     pub(super) ahead: Range<usize>,
     pub(super) epilogue: &'a Epilogue<'a, E>,
-    /// Of the first row and column; other panels' columns are not touched.
+    /// Where the first row's first column is, or would be: other panels' columns are not touched, and need not be there.
     pub(super) out: *mut E,
     pub(super) out_stride: usize,
     pub(super) scratch: &'a mut [E],
@@ -348,14 +349,17 @@ impl<E: Element> Kernel<E> for Pointwise<'_, E> {
             out_stride,
             scratch,
         } = self;
-        let steps = |rows: usize, panel: &Panel| match S::FETCHES {
+        let steps = |rows: usize, panel: &Panel| match S::PREFETCHES {
             true => tile::steps::<S>(rows, panel.width, w.k),
             false => 0,
         };
         let all: usize = panels.iter().map(|panel| steps(rows, panel)).sum();
-        let mut ahead = Fetch {
-            at: std::ptr::without_provenance(ahead.start),
-            bytes: ahead.len().div_ceil(all.max(1)),
+        let mut ahead = match ahead.is_empty() || all == 0 {
+            true => Prefetch::none(w.lines.values().as_ptr()),
+            false => Prefetch {
+                at: std::ptr::without_provenance(ahead.start),
+                bytes: ahead.len().div_ceil(all).min(LINE),
+            },
         };
         let finish = Finish::new(epilogue.activation);
         let blocks = rows.div_ceil(w.block());
@@ -398,7 +402,7 @@ impl<E: Element> Kernel<E> for Pointwise<'_, E> {
                     weights = scaled;
                 }
                 let right = right(panel, epilogue, row, out, out_stride);
-                // SAFETY: `pointwise` has checked that the slices hold `rows` rows, and row + height <= rows.
+                // SAFETY: the slices hold `rows` rows, as has been checked, and row + height <= rows.
                 unsafe {
                     product(
                         simd,

@@ -26,8 +26,8 @@ pub unsafe trait Simd: Copy + Send + Sync + 'static {
     const MASKED: bool;
     /// Whether `load_multiply_add` moves its pointer at no cost, while other addresses than that cost an instruction.
     const LOADS_MOVE: bool = false;
-    /// Whether [`Simd::fetch`] and [`Simd::fetch_ahead`] do something.
-    const FETCHES: bool = false;
+    /// Whether [`Simd::prefetch`] and [`Simd::prefetch_ahead`] do something.
+    const PREFETCHES: bool = false;
     /// Vectors of half as many lanes, or the same where there are none worth using.
     type Half: Simd<Element = Self::Element>;
     /// Several of these vectors as one, for kernels that have registers to spare; or the same.
@@ -39,10 +39,10 @@ pub unsafe trait Simd: Copy + Send + Sync + 'static {
     fn call<K: Kernel<Self::Element>>(self, kernel: K) -> K::Output;
     /// Asks for a cache line that will be read next, where that is worth an instruction. Any address will do.
     #[inline(always)]
-    fn fetch(self, _: *const Self::Element) {}
-    /// As [`Simd::fetch`], for what will be read later: it comes into the level 2 cache.
+    fn prefetch(self, _: *const Self::Element) {}
+    /// As [`Simd::prefetch`], for what will be read later: it comes into the level 2 cache.
     #[inline(always)]
-    fn fetch_ahead(self, _: *const Self::Element) {}
+    fn prefetch_ahead(self, _: *const Self::Element) {}
     /// The value of the element's type that is nearest to `value`, in every lane.
     fn splat(self, value: f32) -> Self::V;
     fn broadcast(self, value: Self::Element) -> Self::V;

@@ -41,7 +41,7 @@ impl Window {
     /// The pixels of the picture and of the output.
     ///
     /// # Panics
-    /// If `rows` of the output are not all there, or places have no addresses.
+    /// If `rows` of the output are not all there, a stride or dilation is 0, or a size or position overflows.
     pub(super) fn check_sizes(&self, rows: &Range<usize>) -> (usize, usize) {
         assert!(self.stride_h > 0 && self.stride_w > 0, "a window moves");
         assert!(

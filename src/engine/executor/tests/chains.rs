@@ -1,4 +1,4 @@
-//! Layers that are computed together give what each gives by itself, to the bit.
+//! Layers that are computed together give what each gives by itself, to the bit if as many parts share the work.
 
 use super::*;
 use crate::executor::step::Run;
@@ -159,6 +159,102 @@ fn some_cache_lets_layers_be_computed_together() {
         (2..=4).all(|len| lengths.get(&len) > Some(&10)),
         "{lengths:?}"
     );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(CASES))]
+
+    /// Of layers of all kinds, that read and write parts of values.
+    #[test]
+    fn what_is_computed_together_changes_nothing(seed: u64, layers in 2usize..12) {
+        let (net, input) = Maker::new(seed).net(layers);
+        let input = planes(&input, net.input().channels);
+        let run = |cache| {
+            let packed = Arc::new(Packed::<f32>::new(net.clone(), Isa::best(), cache).unwrap());
+            Executor::new(packed, team(1)).unwrap().run(&input).unwrap().to_vec()
+        };
+        let alone = run(None);
+        prop_assume!(alone.iter().all(|value| value.is_finite()));
+        for cache in CACHES {
+            prop_assert_eq!(&run(Some(cache)), &alone);
+        }
+    }
+}
+
+/// A layer of a group may read other channels of what the last one writes: `concat([x, depthwise(pointwise(x))])`.
+#[test]
+fn a_group_does_not_read_what_it_writes() {
+    for input_first in [true, false] {
+        let mut maker = Maker::new(1);
+        let shape = |channels| Shape {
+            height: 8,
+            width: 8,
+            channels,
+        };
+        let picture = maker.value(shape(16));
+        let both = maker.value(shape(32));
+        let (first, second) = (
+            Span {
+                channels: 16,
+                ..both
+            },
+            Span {
+                first: 16,
+                channels: 16,
+                ..both
+            },
+        );
+        let (x, y) = if input_first {
+            (first, second)
+        } else {
+            (second, first)
+        };
+        let between = maker.value(shape(16));
+        for (input, output) in [(picture, x), (x, between)] {
+            let kind = Kind::Pointwise {
+                weights: maker.floats(256, 0.3).into(),
+                bias: maker.floats(16, 1.0).into(),
+                gate: None,
+                residual: None,
+            };
+            maker.layer(kind, input, output, Activation::Identity);
+        }
+        let kind = Kind::Depthwise {
+            weights: maker.floats(16 * 9, 0.3).into(),
+            bias: maker.floats(16, 1.0).into(),
+            window: Window {
+                height: 8,
+                width: 8,
+                kernel_h: 3,
+                kernel_w: 3,
+                stride_h: 1,
+                stride_w: 1,
+                dilation_h: 1,
+                dilation_w: 1,
+                pad_top: 1,
+                pad_left: 1,
+                out_height: 8,
+                out_width: 8,
+            },
+        };
+        maker.layer(kind, between, y, Activation::Identity);
+        let mean = maker.vector_like(both);
+        maker.layer(Kind::Mean, both, mean, Activation::Identity);
+        let input = maker.floats(8 * 8 * 16, 1.0);
+        let net = Net::new(maker.values, maker.layers, 0, mean).unwrap();
+        let run = |cache| {
+            let packed = Arc::new(Packed::<f32>::new(net.clone(), Isa::best(), cache).unwrap());
+            Executor::new(packed, team(1))
+                .unwrap()
+                .run(&input)
+                .unwrap()
+                .to_vec()
+        };
+        let alone = run(None);
+        for cache in CACHES {
+            assert_eq!(run(Some(cache)), alone);
+        }
+    }
 }
 
 #[test]

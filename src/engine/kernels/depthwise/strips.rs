@@ -137,7 +137,7 @@ impl<E: Element, const K: usize, const T: usize> Strips<'_, E, K, T> {
         while channel < w.channels {
             // A last vector that is not whole begins earlier: some of its channels are computed again.
             let c = channel.min(w.channels - S::LANES);
-            // SAFETY: `depthwise` has checked that the pictures have the window's pixels with `w.channels` channels each,
+            // SAFETY: it has been checked that the pictures have the window's pixels with `w.channels` channels each,
             // of which there are `LANES` from `c` on, as there are of taps, bias and sums.
             unsafe {
                 let bias = simd.load(w.bias.as_ptr().add(c));

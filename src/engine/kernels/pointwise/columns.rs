@@ -31,9 +31,9 @@ pub fn pointwise_by_columns<E: Element>(
             x,
             rows,
             w,
-            panels: w.share(part, parts, 0),
+            panels: w.panels_of_part(part, parts, 0),
             gate: factor.gate,
-            ahead: share(&factor.ahead, part, parts),
+            ahead: part_of(&factor.ahead, part, parts),
             epilogue,
             out: data.at(0),
             out_stride,
@@ -46,7 +46,7 @@ pub fn pointwise_by_columns<E: Element>(
 impl<E> PackedMatrix<E> {
     /// The panels of a part: those that begin in its share of the columns. A last one of fewer than `least` columns stays with
     /// the one before.
-    pub(crate) fn share(&self, part: usize, parts: usize, least: usize) -> &[Panel] {
+    pub(crate) fn panels_of_part(&self, part: usize, parts: usize, least: usize) -> &[Panel] {
         let narrow = self.panels.last().is_some_and(|last| last.columns < least);
         let starts = &self.panels[..self.panels.len() - usize::from(narrow)];
         let first = |part: usize| {
@@ -61,7 +61,9 @@ impl<E> PackedMatrix<E> {
 }
 
 /// The addresses of a part.
-pub(crate) fn share(addresses: &Range<usize>, part: usize, parts: usize) -> Range<usize> {
-    let at = |part: usize| addresses.start + addresses.len() * part / parts;
+pub(crate) fn part_of(addresses: &Range<usize>, part: usize, parts: usize) -> Range<usize> {
+    let at = |part: usize| {
+        addresses.start + (addresses.len() as u128 * part as u128 / parts as u128) as usize
+    };
     at(part)..at(part + 1)
 }

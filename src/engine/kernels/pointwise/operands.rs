@@ -17,21 +17,22 @@ pub struct Panels<E> {
     pub data: *const E,
     /// Those that are multiplied next, as many.
     pub next: *const E,
-    pub ahead: Fetch<E>,
+    pub ahead: Prefetch<E>,
 }
 
-/// What is fetched, so many bytes in each step of a tile. It is never read, and may be anywhere.
+/// What is prefetched: in each step of a tile a cache line, so many bytes after the one before. It is never read, and may be
+/// anywhere.
 #[derive(Clone, Copy)]
-pub struct Fetch<E> {
+pub struct Prefetch<E> {
     pub at: *const E,
     pub bytes: usize,
 }
 
-impl<E> Fetch<E> {
-    /// Nothing.
-    pub fn none() -> Self {
-        Fetch {
-            at: std::ptr::null(),
+impl<E> Prefetch<E> {
+    /// Nothing more than what is there anyway: a place that has no address takes long to find out about.
+    pub fn none(there: *const E) -> Self {
+        Prefetch {
+            at: there,
             bytes: 0,
         }
     }
@@ -39,8 +40,8 @@ impl<E> Fetch<E> {
     /// What is left after so many steps.
     #[inline(always)]
     pub fn after(self, steps: usize) -> Self {
-        Fetch {
-            at: self.at.wrapping_byte_add(steps * self.bytes),
+        Prefetch {
+            at: self.at.wrapping_byte_add(steps.wrapping_mul(self.bytes)),
             ..self
         }
     }

@@ -2,7 +2,7 @@
 
 use super::aside::Aside;
 use super::finish::{Activate, Finish, load_bias, store};
-use super::operands::{Fetch, Left, Panels, Right};
+use super::operands::{Left, Panels, Prefetch, Right};
 use crate::element::Element;
 use crate::simd::{Kernel, Simd};
 
@@ -90,8 +90,8 @@ unsafe fn strip<S: Simd, const N: usize>(
     let low = rows / tiles;
     let high_tiles = rows % tiles;
     let mut row = 0;
-    // Each step of a tile fetches a part of the next panel's step, and the first tiles all of them.
-    let mut next = Fetch {
+    // Each step of a tile fetches a part of the next panel's step: rounded up, so the first tiles may fetch all of it.
+    let mut next = Prefetch {
         at: panels.next,
         bytes: (N * S::LANES * size_of::<S::Element>()).div_ceil(tiles),
     };
@@ -123,8 +123,8 @@ struct Tiles<E, const M: usize, const N: usize> {
     tiles: usize,
     left: Left<E>,
     panel: *const E,
-    next: Fetch<E>,
-    ahead: Fetch<E>,
+    next: Prefetch<E>,
+    ahead: Prefetch<E>,
     right: Right<E>,
     finish: Finish,
 }
@@ -186,7 +186,7 @@ unsafe fn several<S: Simd, const M: usize, const N: usize>(
     bias: [S::V; N],
     left: Left<S::Element>,
     mut panel: *const S::Element,
-    [mut next, mut ahead]: [Fetch<S::Element>; 2],
+    [mut next, mut ahead]: [Prefetch<S::Element>; 2],
     right: Right<S::Element>,
     finish: Finish,
 ) {
@@ -243,8 +243,8 @@ unsafe fn several<S: Simd, const M: usize, const N: usize>(
                         }
                     }
                     panel = panel.add(N * S::LANES);
-                    simd.fetch(next.at);
-                    simd.fetch_ahead(ahead.at);
+                    simd.prefetch(next.at);
+                    simd.prefetch_ahead(ahead.at);
                     (next, ahead) = (next.after(1), ahead.after(1));
                 }
             }
@@ -373,7 +373,7 @@ unsafe fn single<S: Simd, const N: usize>(
                     for (i, sums) in sums.iter_mut().enumerate() {
                         add_one::<S, N>(simd, sums, x.add(i), panel.add(i * step));
                         for vector in 0..N {
-                            simd.fetch(panel.wrapping_add(AHEAD + i * step + vector * S::LANES));
+                            simd.prefetch(panel.wrapping_add(AHEAD + i * step + vector * S::LANES));
                         }
                     }
                 }

@@ -29,7 +29,7 @@ unsafe impl Simd for Avx2 {
     const TILE_ROWS: [usize; 4] = [12, 6, 0, 0];
     const LANE_PRODUCTS: bool = false;
     const MASKED: bool = true;
-    const FETCHES: bool = true;
+    const PREFETCHES: bool = true;
     type Half = Avx2;
     type Wide = Avx2;
 
@@ -47,12 +47,12 @@ unsafe impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn fetch(self, line: *const f32) {
+    fn prefetch(self, line: *const f32) {
         // SAFETY: fetching what cannot be read does nothing.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) }
     }
     #[inline(always)]
-    fn fetch_ahead(self, line: *const f32) {
+    fn prefetch_ahead(self, line: *const f32) {
         // SAFETY: as above.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(line.cast()) }
     }
@@ -159,7 +159,7 @@ unsafe impl Simd for Avx512 {
     const TILE_ROWS: [usize; 4] = [12, 12, 0, 0];
     const LANE_PRODUCTS: bool = false;
     const MASKED: bool = true;
-    const FETCHES: bool = true;
+    const PREFETCHES: bool = true;
     type Half = Avx2;
     type Wide = Avx512;
 
@@ -177,12 +177,12 @@ unsafe impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn fetch(self, line: *const f32) {
+    fn prefetch(self, line: *const f32) {
         // SAFETY: fetching what cannot be read does nothing.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) }
     }
     #[inline(always)]
-    fn fetch_ahead(self, line: *const f32) {
+    fn prefetch_ahead(self, line: *const f32) {
         // SAFETY: as above.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(line.cast()) }
     }
