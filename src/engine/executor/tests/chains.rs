@@ -161,26 +161,6 @@ fn some_cache_lets_layers_be_computed_together() {
     );
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(CASES))]
-
-    /// Of layers of all kinds, that read and write parts of values.
-    #[test]
-    fn what_is_computed_together_changes_nothing(seed: u64, layers in 2usize..12) {
-        let (net, input) = Maker::new(seed).net(layers);
-        let input = planes(&input, net.input().channels);
-        let run = |cache| {
-            let packed = Arc::new(Packed::<f32>::new(net.clone(), Isa::best(), cache).unwrap());
-            Executor::new(packed, team(1)).unwrap().run(&input).unwrap().to_vec()
-        };
-        let alone = run(None);
-        prop_assume!(alone.iter().all(|value| value.is_finite()));
-        for cache in CACHES {
-            prop_assert_eq!(&run(Some(cache)), &alone);
-        }
-    }
-}
-
 /// A layer of a group may read other channels of what the last one writes: `concat([x, depthwise(pointwise(x))])`.
 #[test]
 fn a_group_does_not_read_what_it_writes() {
