@@ -243,6 +243,13 @@ impl<E: Element> Step<E> {
         team: &Team,
     ) -> Result<(), EngineError> {
         let (input, output, activation) = (self.input, self.output, self.activation);
+        // The kernel sums up one pixel in another order than several: no part is of one alone.
+        let shared = matches!(self.run, Run::Pointwise { .. }) && output.pixels > 1;
+        let parts = if shared {
+            parts.min(output.pixels / 2)
+        } else {
+            parts
+        };
         let (before, rest) = arena.split_at_mut(output.offset);
         let (data, after) = rest.split_at_mut(output.len());
         let around = Around {
