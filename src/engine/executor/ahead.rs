@@ -41,28 +41,9 @@ pub fn join(a: Range<usize>, b: Range<usize>) -> Option<Range<usize>> {
     (apart < super::CACHE_LINE).then_some(a.start..b.end)
 }
 
-/// Of the addresses, those of a part of a layer's rows.
-pub fn part_of(addresses: &Range<usize>, rows: &Range<usize>, all: usize) -> Range<usize> {
-    let at = |row: usize| {
-        addresses.start + (addresses.len() as u128 * row as u128 / all as u128) as usize
-    };
-    at(rows.start)..at(rows.end)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn parts_of_a_layer_have_all_between_them() {
-        let addresses = 1000..4567;
-        let parts = [0..13, 13..40, 40..49];
-        let shares = parts.map(|rows| part_of(&addresses, &rows, 49));
-        assert_eq!(shares[0].start, 1000);
-        assert_eq!(shares[2].end, 4567);
-        assert!(shares.windows(2).all(|pair| pair[0].end == pair[1].start));
-        assert!(part_of(&(0..0), &(3..5), 9).is_empty());
-    }
 
     #[test]
     fn only_what_is_adjacent_is_joined() {

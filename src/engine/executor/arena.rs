@@ -1,5 +1,7 @@
 //! Where each value lies in the memory that all share.
 
+use edge_classify_kernels::Rows;
+
 use crate::net::{Net, Shape, Span};
 
 /// Pixels of a span in the arena.
@@ -26,6 +28,43 @@ impl Place {
     /// Its values in a slice that begins at `start` in the arena.
     pub fn range(&self, start: usize) -> std::ops::Range<usize> {
         self.offset - start..self.offset - start + self.len()
+    }
+}
+
+/// The arena on both sides of what is written.
+pub struct Around<'a, E> {
+    before: &'a [E],
+    after: &'a [E],
+    /// Where the second begins.
+    start: usize,
+}
+
+impl<'a, E> Around<'a, E> {
+    /// What is written, and the rest.
+    pub fn split(arena: &'a mut [E], output: Place) -> (&'a mut [E], Self) {
+        let (before, rest) = arena.split_at_mut(output.offset);
+        let (data, after) = rest.split_at_mut(output.len());
+        let around = Around {
+            before,
+            after,
+            start: output.offset + output.len(),
+        };
+        (data, around)
+    }
+
+    pub fn values(&self, place: Place) -> &'a [E] {
+        if place.offset < self.start {
+            &self.before[place.range(0)]
+        } else {
+            &self.after[place.range(self.start)]
+        }
+    }
+
+    pub fn rows(&self, place: Place) -> Rows<'a, E> {
+        Rows {
+            data: self.values(place),
+            stride: place.stride,
+        }
     }
 }
 

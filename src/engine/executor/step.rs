@@ -9,11 +9,11 @@ use edge_classify_kernels::{
 };
 use edge_classify_kernels::{
     Epilogue, Expansion, Factor, activate, add, excite, expand_depthwise, global_average,
-    multiply_channels, pointwise_by_columns, pool, scale_shift,
+    multiply_channels, part_of, pointwise_by_columns, pool, scale_shift,
 };
 
 use super::ahead;
-use super::arena::Place;
+use super::arena::{Around, Place};
 use super::chain::Chain;
 use super::convert::run_delegate;
 use super::piece::{Piece, from};
@@ -198,31 +198,6 @@ pub struct Scratch<E> {
     pub sums: Lines,
 }
 
-/// The arena on both sides of what is written.
-struct Around<'a, E> {
-    before: &'a [E],
-    after: &'a [E],
-    /// Where the second begins.
-    start: usize,
-}
-
-impl<'a, E> Around<'a, E> {
-    fn values(&self, place: Place) -> &'a [E] {
-        if place.offset < self.start {
-            &self.before[place.range(0)]
-        } else {
-            &self.after[place.range(self.start)]
-        }
-    }
-
-    fn rows(&self, place: Place) -> Rows<'a, E> {
-        Rows {
-            data: self.values(place),
-            stride: place.stride,
-        }
-    }
-}
-
 impl<E: Element> Step<E> {
     /// Whether it can read a picture.
     pub fn normalizes(&self) -> bool {
@@ -250,13 +225,7 @@ impl<E: Element> Step<E> {
         } else {
             parts
         };
-        let (before, rest) = arena.split_at_mut(output.offset);
-        let (data, after) = rest.split_at_mut(output.len());
-        let around = Around {
-            before,
-            after,
-            start: output.offset + output.len(),
-        };
+        let (data, around) = Around::split(arena, output);
         let x = around.rows(input);
         assert!(
             picture.is_none() || self.normalizes(),
@@ -308,7 +277,7 @@ impl<E: Element> Step<E> {
                         x: Source::Values(x),
                         held: 0..input.pixels,
                         residual: residual.map(|residual| from(residual, part.rows.start)),
-                        ahead: ahead::part_of(&self.ahead, &part.rows, output.pixels),
+                        ahead: part_of(&self.ahead, &part.rows, output.pixels),
                         rows: part.rows,
                         out: part.out,
                         gate,

@@ -3,9 +3,10 @@
 
 use std::ops::Range;
 
+use super::ahead::part_of;
 use super::crew::{Crew, Shared};
 use super::depthwise::Job;
-use super::pointwise::{Pointwise, check_input, part_of};
+use super::pointwise::{Pointwise, check_input};
 use super::{Activation, Element, Epilogue, PackedDepthwise, PackedMatrix, Rows, RowsMut, Window};
 
 /// A pointwise convolution of the pixels that a window slides over.
@@ -111,7 +112,7 @@ pub fn expand_depthwise<E: Element>(
                     w: weights,
                     panels,
                     gate: None,
-                    ahead: part_of(&expansion.ahead, slice, parts * slices),
+                    ahead: part_of(&expansion.ahead, &(slice..slice + 1), parts * slices),
                     epilogue: &epilogue,
                     out: scratch.as_mut_ptr().wrapping_sub(first),
                     out_stride: width,

@@ -4,6 +4,7 @@
 //! project is here, behind functions that check what they are given.
 
 mod activation;
+mod ahead;
 mod compiled;
 mod conv;
 mod crew;
@@ -24,6 +25,7 @@ mod transpose;
 mod window;
 
 pub use activation::Activation;
+pub use ahead::part_of;
 pub use conv::{PackedConv, conv};
 pub use crew::Crew;
 pub use depthwise::{PackedDepthwise, depthwise};

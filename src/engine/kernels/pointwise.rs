@@ -18,7 +18,6 @@ use super::memory::{LINE, Lines, Memory};
 use super::rows::{Rows, RowsMut};
 use super::simd::{Isa, Kernel, Simd};
 use super::transpose::write_columns;
-pub(super) use columns::part_of;
 pub use columns::pointwise_by_columns;
 pub(super) use finish::Finish;
 use gate::{scale_panel, scale_row};

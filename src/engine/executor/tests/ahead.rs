@@ -18,20 +18,9 @@ fn classifier(channels: usize, classes: usize) -> Net {
         channels: classes,
         ..features
     });
-    let mut pointwise = |input: Span, output: Span| {
-        let kind = Kind::Pointwise {
-            weights: maker.floats(output.channels * input.channels, 0.1).into(),
-            bias: maker.floats(output.channels, 1.0).into(),
-            gate: None,
-            residual: None,
-        };
-        maker.layer(kind, input, output, Activation::Identity);
-    };
-    pointwise(picture, features);
-    pointwise(mean, logits);
+    maker.fill(features, picture);
     maker.layer(Kind::Mean, features, mean, Activation::Identity);
-    let last = maker.layers.len() - 1;
-    maker.layers.swap(1, last);
+    maker.fill(logits, mean);
     Net::new(maker.values, maker.layers, 0, logits).unwrap()
 }
 

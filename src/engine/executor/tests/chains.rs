@@ -201,15 +201,8 @@ fn a_group_does_not_read_what_it_writes() {
             (second, first)
         };
         let between = maker.value(shape(16));
-        for (input, output) in [(picture, x), (x, between)] {
-            let kind = Kind::Pointwise {
-                weights: maker.floats(256, 0.3).into(),
-                bias: maker.floats(16, 1.0).into(),
-                gate: None,
-                residual: None,
-            };
-            maker.layer(kind, input, output, Activation::Identity);
-        }
+        maker.fill(x, picture);
+        maker.fill(between, x);
         let kind = Kind::Depthwise {
             weights: maker.floats(16 * 9, 0.3).into(),
             bias: maker.floats(16, 1.0).into(),
@@ -271,14 +264,7 @@ fn what_is_between_takes_no_place_in_the_arena() {
     let mut maker = Maker::new(1);
     let spans = [8, 48, 8].map(|channels| maker.value(shape(channels)));
     for pair in spans.windows(2) {
-        let (inputs, channels) = (pair[0].channels, pair[1].channels);
-        let kind = Kind::Pointwise {
-            weights: maker.floats(channels * inputs, 0.3).into(),
-            bias: maker.floats(channels, 1.0).into(),
-            gate: None,
-            residual: None,
-        };
-        maker.layer(kind, pair[0], pair[1], Activation::Identity);
+        maker.fill(pair[1], pair[0]);
     }
     let mean = maker.vector_like(spans[2]);
     maker.layer(Kind::Mean, spans[2], mean, Activation::Identity);

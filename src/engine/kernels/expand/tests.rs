@@ -23,6 +23,20 @@ struct Case {
     seed: u64,
 }
 
+const PLAIN: Case = Case {
+    size: [4, 5],
+    inputs: 2,
+    channels: 6,
+    kernel: 3,
+    stride: 1,
+    pad: 1,
+    gaps: [0; 2],
+    parts: 1,
+    bias: true,
+    sums: true,
+    seed: 1,
+};
+
 impl Case {
     fn window(&self) -> Window {
         let [height, width] = self.size;
@@ -169,14 +183,9 @@ fn a_large_picture_is_in_many_slices() {
         size: [60, 61],
         inputs: 3,
         channels: 100,
-        kernel: 3,
         stride: 2,
-        pad: 1,
-        gaps: [0; 2],
         parts: 2,
-        bias: true,
-        sums: true,
-        seed: 1,
+        ..PLAIN
     };
     let w = PackedMatrix::<f32>::new(Isa::best(), &[0.0; 300], 100, 3);
     assert!(w.slice_len(60 * 61) < 60 * 61 * 100, "not all channels");
@@ -185,20 +194,7 @@ fn a_large_picture_is_in_many_slices() {
 
 #[test]
 fn what_does_not_fit_is_refused() {
-    let window = Case {
-        size: [4, 5],
-        inputs: 2,
-        channels: 6,
-        kernel: 3,
-        stride: 1,
-        pad: 1,
-        gaps: [0; 2],
-        parts: 1,
-        bias: true,
-        sums: true,
-        seed: 1,
-    }
-    .window();
+    let window = PLAIN.window();
     let isa = Isa::best();
     let w = PackedMatrix::<f32>::new(isa, &[0.0; 12], 6, 2);
     let run = |channels: usize, x: usize, bias: usize, out: usize, sums: usize, scratch: usize| {
@@ -242,4 +238,50 @@ fn what_does_not_fit_is_refused() {
     assert!(!run(6, 40, 6, 119, 6, need));
     assert!(!run(6, 40, 6, 120, 5, need));
     assert!(!run(6, 40, 6, 120, 6, need - 1));
+}
+
+/// A stride of 0 lets few values be many pixels, of which there is nothing to compute in no scratch.
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn more_scratch_than_there_are_addresses_is_refused() {
+    let isa = Isa::best();
+    let w = PackedMatrix::<f32>::new(isa, &[0.0; 16], 16, 1);
+    let d = PackedDepthwise::<f32>::new(isa, &[0.0; 16], None, 16, 1, 1);
+    let mut window = Case {
+        kernel: 1,
+        pad: 0,
+        ..PLAIN
+    }
+    .window();
+    (window.height, window.width) = (1 << 30, 1 << 30);
+    (window.out_height, window.out_width) = (1, 1);
+    assert_eq!(w.slice_len(1 << 60), usize::MAX);
+    let result = std::panic::catch_unwind(|| {
+        let expansion = Expansion {
+            x: Rows {
+                data: &[0.0],
+                stride: 0,
+            },
+            weights: &w,
+            bias: None,
+            activation: Activation::Identity,
+            ahead: 0..0,
+        };
+        let mut out = [0.0; 16];
+        let out = RowsMut {
+            data: &mut out[..],
+            stride: 16,
+        };
+        let crew = Crew::alone(&mut []);
+        expand_depthwise(
+            &expansion,
+            &window,
+            &d,
+            Activation::Identity,
+            out,
+            None,
+            crew,
+        );
+    });
+    assert!(result.is_err());
 }

@@ -1,8 +1,7 @@
 //! A pointwise convolution whose output channels are shared among threads.
 
-use std::ops::Range;
-
 use super::{Epilogue, Factor, PackedMatrix, Panel, Pointwise, check, check_input};
+use crate::ahead::part_of;
 use crate::crew::{Crew, Shared};
 use crate::element::Element;
 use crate::rows::{Rows, RowsMut};
@@ -33,7 +32,7 @@ pub fn pointwise_by_columns<E: Element>(
             w,
             panels: w.panels_of_part(part, parts, 0),
             gate: factor.gate,
-            ahead: part_of(&factor.ahead, part, parts),
+            ahead: part_of(&factor.ahead, &(part..part + 1), parts),
             epilogue,
             out: data.at(0),
             out_stride,
@@ -58,12 +57,4 @@ impl<E> PackedMatrix<E> {
         };
         &self.panels[first(part)..first(part + 1)]
     }
-}
-
-/// The addresses of a part.
-pub(crate) fn part_of(addresses: &Range<usize>, part: usize, parts: usize) -> Range<usize> {
-    let at = |part: usize| {
-        addresses.start + (addresses.len() as u128 * part as u128 / parts as u128) as usize
-    };
-    at(part)..at(part + 1)
 }
