@@ -5,6 +5,12 @@ AARCH64 := target/aarch64-toolchain
 ARMV7 := target/armv7-toolchain
 # What runs on other processors and with a sanitizer: it is soon built, without tract.
 ENGINE := --package edge-classify-kernels --package edge-classify-engine --lib
+# For ARM, the program that runs plans; with FEATURES=host, all of it. Its own tests are run along with the engine's: Cargo
+# would build the engine alone with other features, once more. QEMU's user mode knows no ioctl of a camera.
+FEATURES ?= device
+FOR_ARM = --release --locked --no-default-features --features $(FEATURES)
+TESTS_FOR_ARM = $(FOR_ARM) --package edge-classify $(ENGINE)
+SKIPPED := --skip what_is_no_camera
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 
 .PHONY: demo test test-rust test-sanitizer test-onnx test-camera test-aarch64 test-armv7 build aarch64 armv7 lint setup setup-test
@@ -39,32 +45,32 @@ test-camera: setup
 	$(CARGO) build --release --locked --workspace
 	tests/camvm/run.sh
 
-# The engine, on cores without fp16 and with it (where chains of layers tell no more), and the same program for 64-bit ARM,
-# under QEMU.
+# For 64-bit ARM under QEMU, on cores without fp16 and with it (where chains of layers tell no more).
 test-aarch64: build aarch64
-	. $(AARCH64)/env.sh && $(CARGO) test --release --locked --target aarch64-unknown-linux-gnu $(ENGINE)
+	. $(AARCH64)/env.sh && $(CARGO) test $(TESTS_FOR_ARM) --target aarch64-unknown-linux-gnu -- $(SKIPPED)
 	. $(AARCH64)/env.sh && \
 		CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -cpu cortex-a76 -L $(abspath $(AARCH64))/cortex-a76" \
-		$(CARGO) test --release --locked --target aarch64-unknown-linux-gnu $(ENGINE) -- --skip bands_change
+		$(CARGO) test $(TESTS_FOR_ARM) --target aarch64-unknown-linux-gnu -- $(SKIPPED) --skip bands_change
 	tests/arm/run.sh aarch64 $(AARCH64)
 
 # The same for 32-bit ARM.
 test-armv7: build armv7
-	. $(ARMV7)/env.sh && $(CARGO) test --release --locked --target armv7-unknown-linux-gnueabihf $(ENGINE)
+	. $(ARMV7)/env.sh && $(CARGO) test $(TESTS_FOR_ARM) --target armv7-unknown-linux-gnueabihf -- $(SKIPPED)
 	tests/arm/run.sh armv7 $(ARMV7)
 
 # Builds for ARM without a container engine. With one: cross build --release --target aarch64-unknown-linux-gnu
 aarch64: setup
 	boards/arm-toolchain.sh aarch64 $(AARCH64)
-	. $(AARCH64)/env.sh && $(CARGO) build --release --locked --target aarch64-unknown-linux-gnu --bin edge-classify
+	. $(AARCH64)/env.sh && $(CARGO) build $(FOR_ARM) --bin edge-classify --target aarch64-unknown-linux-gnu
 
 armv7: setup
 	boards/arm-toolchain.sh armv7 $(ARMV7)
-	. $(ARMV7)/env.sh && $(CARGO) build --release --locked --target armv7-unknown-linux-gnueabihf --bin edge-classify
+	. $(ARMV7)/env.sh && $(CARGO) build $(FOR_ARM) --bin edge-classify --target armv7-unknown-linux-gnueabihf
 
 lint: setup
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --release --locked --no-default-features --features device --lib --bins -- -D warnings
 
 # v4l generates its bindings with libclang, tract-linalg assembles its kernels with the C compiler, cmake builds libjpeg-turbo.
 setup:

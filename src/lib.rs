@@ -3,12 +3,16 @@
 //! Layers go one way: [`cli`] → {[`validate`], [`daemon`], [`hub`], [`zoo`]} → {[`compile`], [`model`], [`camera`],
 //! [`sinks`]} → [`plan`] → {[`session`], [`preprocess`]}, and [`session`] → [`engine`]. `ARCHITECTURE.md` has the map
 //! and the rules.
+//!
+//! Without the feature `host`, which makes models, plans can be run and nothing else: no tract, no zoo, no hub.
 
 pub mod camera;
 pub mod cli;
+#[cfg(feature = "host")]
 pub mod compile;
 pub mod daemon;
 pub use edge_classify_engine as engine;
+#[cfg(feature = "host")]
 pub mod hub;
 pub mod model;
 mod nearest;
@@ -20,4 +24,5 @@ pub mod session;
 pub mod sinks;
 mod text;
 pub mod validate;
+#[cfg(feature = "host")]
 pub mod zoo;

@@ -5,7 +5,7 @@ mod support;
 use edge_classify::compile;
 use edge_classify::engine::Threads;
 use edge_classify::engine::net::Net;
-use edge_classify::session::{Program, Session};
+use edge_classify::session::{Graph, Program, Session};
 use edge_classify::zoo::{self, Export, Registry, Weights, synthetic_tensor};
 use prost::Message;
 use support::exporters::correlations;
@@ -78,7 +78,11 @@ fn both(onnx: &[u8], threads: usize) -> (Net, Session, Session) {
     let graph = compile::load_graph(onnx, None).unwrap();
     let net = compile::lower(&graph).unwrap();
     let ours = Session::new(Program::Net(net.clone()), threads).unwrap();
-    let theirs = Session::new(Program::Graph(Box::new(graph)), threads).unwrap();
+    let theirs = Session::new(
+        Program::Graph(Graph::new(graph, "of a comparison")),
+        threads,
+    )
+    .unwrap();
     (net, ours, theirs)
 }
 
@@ -158,7 +162,8 @@ fn the_bundled_network_gives_the_same_in_tract() {
     let net = compile::lower(&graph).unwrap();
     let one = Threads::new(1).unwrap();
     let mut ours = Session::new(Program::Net(net), one).unwrap();
-    let mut theirs = Session::new(Program::Graph(Box::new(graph)), one).unwrap();
+    let mut theirs =
+        Session::new(Program::Graph(Graph::new(graph, "of a comparison")), one).unwrap();
     let input = synthetic_tensor("input", &[1, 3, 224, 224], 1);
     let (ours, theirs) = (ours.run(&input).unwrap(), theirs.run(&input).unwrap());
     let range = theirs

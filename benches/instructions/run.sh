@@ -1,7 +1,7 @@
 #!/bin/bash
-# How many instructions an inference takes on 64-bit ARM, counted under QEMU's user mode (`make aarch64` comes first): the
-# same number on any machine, whatever else it does. Single-threaded, one picture, the third
-# inference; in f32 and, on Cortex-A76, in fp16.
+# How many instructions an inference takes on 64-bit ARM, counted under QEMU's user mode (`make build aarch64` comes
+# first): the same number on any machine, whatever else it does. Single-threaded, one picture, the third inference; in f32
+# and, on Cortex-A76, in fp16.
 #
 #   run.sh [--functions] [--ncnn DIR] [NETWORK...]
 #
@@ -34,8 +34,8 @@ trap 'rm -rf "$work"' EXIT
 gcc -O2 -shared -fPIC -o "$work/count.so" "$here/count.c"
 (
     . "$toolchain/env.sh"
-    cargo build --release --locked --target aarch64-unknown-linux-gnu --bench instructions --message-format json \
-        >"$work/build"
+    cargo build --release --locked --target aarch64-unknown-linux-gnu --no-default-features --features device \
+        --bench instructions --message-format json >"$work/build"
 )
 program=$(grep -o '"executable":"[^"]*/instructions-[^"]*"' "$work/build" | cut -d'"' -f4)
 
@@ -83,7 +83,7 @@ fi
 
 count_ncnn() { # NETWORK f32|f16
     if [ ! -e "$ncnn/$1.ncnn.param" ]; then
-        qemu-aarch64 -L "$toolchain/cortex-a76" "$program" "$1" "$ncnn/$1.onnx"
+        cp "$work/$1.onnx" "$ncnn"
         (cd "$ncnn" && native/bin/pnnx "$1.onnx" "inputshape=[1,3,224,224]" fp16=0 >"$1.log" 2>&1)
     fi
     emulated cortex-a76 "$ncnn/root" -E PYTHONPATH="$ncnn/site" -U PYTHONHOME "$ncnn/root/usr/bin/python3.11" \
@@ -95,11 +95,14 @@ printf '%-20s %13s %10s %10s %15s %8s' 'M instructions' 'multiply-adds' cortex-a
 [ -z "$ncnn" ] || printf ' %8s %8s' ncnn 'ncnn f16'
 echo
 for network in "${networks[@]}"; do
+    plan=$work/$network.plan
+    target/release/edge-classify export "$network" --weights synthetic:1 -o "$work/$network.onnx" 2>/dev/null
+    target/release/edge-classify compile "$work/$network.onnx" -o "$plan" 2>/dev/null
     for core in cortex-a72 cortex-a76; do
-        emulated "$core" "$toolchain/$core" "$program" "$network" >"$work/sum" 2>"$work/$core" ||
+        emulated "$core" "$toolchain/$core" "$program" "$plan" >"$work/sum" 2>"$work/$core" ||
             { cat "$work/$core"; exit 1; }
     done
-    emulated cortex-a76 "$toolchain/cortex-a76" "$program" "$network" fp16 >"$work/sum" 2>"$work/fp16" ||
+    emulated cortex-a76 "$toolchain/cortex-a76" "$program" "$plan" fp16 >"$work/sum" 2>"$work/fp16" ||
         { cat "$work/fp16"; exit 1; }
     printf '%-20s' "$network"
     awk -v a="$(millions "$work/cortex-a72")" -v b="$(millions "$work/cortex-a76")" -v c="$(millions "$work/fp16")" \

@@ -7,16 +7,16 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgGroup, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+#[cfg(feature = "host")]
+use super::host_args::{CompileArgs, ExportArgs};
 use super::models::ModelsArgs;
 use super::validate::ValidateArgs;
 use super::values::{
-    WeightsSource, at_least_one, crop_pct, log_filter, precision, probability, rate, seconds, size,
-    threads, weights,
+    at_least_one, log_filter, precision, probability, rate, seconds, size, threads,
 };
 use crate::camera::PixelFormat;
 use crate::engine::{Precision, Threads};
-use crate::preprocess::{Interpolation, Pipeline};
-use crate::zoo;
+use crate::preprocess::Pipeline;
 
 /// Classify camera frames or pictures with a mobile-efficient network.
 #[derive(Debug, Parser)]
@@ -70,12 +70,14 @@ pub enum Command {
     Infer(InferArgs),
     /// Print the layers that a model is run as
     Inspect(InspectArgs),
+    #[cfg(feature = "host")]
     /// Write a model as a plan: one file that starts faster
     Compile(CompileArgs),
     /// Measure how long an inference takes
     Bench(BenchArgs),
     /// List, describe, fetch and install models
     Models(ModelsArgs),
+    #[cfg(feature = "host")]
     /// Build a network of the zoo with weights and write it as ONNX, with its card beside it
     Export(ExportArgs),
     /// Measure precision on labelled pictures, or compare two models
@@ -170,21 +172,6 @@ impl From<Preprocessing> for Pipeline {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Filter {
-    Bicubic,
-    Bilinear,
-}
-
-impl From<Filter> for Interpolation {
-    fn from(filter: Filter) -> Self {
-        match filter {
-            Filter::Bicubic => Interpolation::Bicubic,
-            Filter::Bilinear => Interpolation::Bilinear,
-        }
-    }
-}
-
 #[derive(Debug, Args)]
 pub struct InspectArgs {
     /// Model by name or file
@@ -201,20 +188,6 @@ pub struct InspectArgs {
     /// Compute each layer by itself, none together by bands of rows or by channels
     #[arg(long)]
     pub no_fuse: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct CompileArgs {
-    /// Model by name or file
-    pub model: String,
-
-    /// The plan to write
-    #[arg(short, long, value_name = "FILE.plan")]
-    pub output: PathBuf,
-
-    /// Type in which to store the weights: f32, or fp16, in which the plan is run, too, where the processor has it
-    #[arg(long, value_name = "f32|fp16", default_value_t = Precision::F32, value_parser = precision)]
-    pub precision: Precision,
 }
 
 #[derive(Debug, Args)]
@@ -275,70 +248,6 @@ pub struct InferArgs {
     /// Compute each layer by itself, none together by bands of rows or by channels
     #[arg(long)]
     pub no_fuse: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct ExportArgs {
-    /// Network: a name of models/zoo or of --definition
-    pub network: String,
-
-    /// Weights: a .safetensors file or PyTorch checkpoint with timm's tensor names, or
-    /// synthetic[:SEED], which every runtime can repeat
-    #[arg(long, value_name = "FILE|synthetic", value_parser = weights)]
-    pub weights: WeightsSource,
-
-    /// The ONNX file to write; its card goes beside it
-    #[arg(short, long, value_name = "FILE.onnx")]
-    pub output: PathBuf,
-
-    /// Networks of your own, in the form of models/zoo
-    #[arg(long, value_name = "FILE.toml")]
-    pub definition: Option<PathBuf>,
-
-    /// Side of the square input in pixels [default: the network's]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
-    pub input_size: Option<u32>,
-
-    /// Preprocessing pipeline for the card [default: torch]
-    #[arg(long, value_enum)]
-    pub preprocessing: Option<Preprocessing>,
-
-    /// Resampling filter for the card, as the weights were trained or evaluated with [default: the network's]
-    #[arg(long, value_enum)]
-    pub interpolation: Option<Filter>,
-
-    /// Part of the resized picture's shorter side that the crop keeps, for the card, above 0 to 1 [default: the
-    /// network's]
-    #[arg(long, value_name = "P", value_parser = crop_pct)]
-    pub crop_pct: Option<f64>,
-
-    /// Number of classes, for synthetic weights [default: 1000; others say it themselves]
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
-    pub classes: Option<usize>,
-
-    /// Labels, one a line in index order [default: ImageNet's, for 1000 classes]
-    #[arg(long, value_name = "FILE")]
-    pub labels: Option<PathBuf>,
-
-    /// Table of tensor names for weights that do not use timm's: on each line timm's, a comma, theirs
-    #[arg(long, value_name = "FILE.csv")]
-    pub names: Option<PathBuf>,
-
-    /// Licence of the weights, for the card
-    #[arg(long, value_name = "NAME", default_value = "unknown")]
-    pub licence: String,
-
-    /// Version of the ONNX operator set
-    #[arg(long, value_name = "N", default_value_t = 17, value_parser = clap::value_parser!(i64).range(zoo::OPSETS))]
-    pub opset: i64,
-
-    /// Fold batch normalisation into the convolutions
-    #[arg(long)]
-    pub fold_bn: bool,
-
-    /// Export weights that hold NaN or infinity
-    #[arg(long)]
-    pub allow_nan: bool,
 }
 
 #[cfg(test)]
@@ -402,10 +311,6 @@ mod tests {
             "--runs 3 --seconds 1",
         ] {
             assert!(parse(&format!("bench m {bad}")).is_err(), "{bad}");
-        }
-        for bad in ["--crop-pct 0", "--crop-pct 1.01", "--interpolation area"] {
-            let line = format!("export n --weights synthetic -o n.onnx {bad}");
-            assert!(parse(&line).is_err(), "{bad}");
         }
         assert!(parse("--model m --camera test --threads auto").is_ok());
         let cli = parse("--model m --camera test --camera-size 640x480 --camera-format mjpg");

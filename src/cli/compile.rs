@@ -5,12 +5,12 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use super::args::CompileArgs;
-use crate::compile;
+use super::host_args::CompileArgs;
 use crate::daemon;
 use crate::engine::net::Layer;
 use crate::model::{Installed, ModelCard, NewFile};
 use crate::plan::{self, Belongings};
+use crate::session::Program;
 
 pub fn compile(args: &CompileArgs) -> Result<()> {
     let output = &args.output;
@@ -28,8 +28,10 @@ pub fn compile(args: &CompileArgs) -> Result<()> {
             "{file}: tract runs {what} this network, because of {reason}; use it as it is, without a plan"
         )
     };
-    let net = compile::lower(&daemon::load_graph(&installed)?)
-        .map_err(|reason| refuse("all of", &reason.to_string()))?;
+    let net = match daemon::load_program(&installed)? {
+        Program::Net(net) => net,
+        Program::Graph(graph) => return Err(refuse("all of", graph.reason())),
+    };
     if let Some(part) = net.layers().iter().find_map(Layer::part) {
         return Err(refuse("some of", &part.reason));
     }

@@ -5,10 +5,9 @@ use std::io::{self, Write};
 
 use anyhow::{Context, Result, bail};
 
-use super::args::ExportArgs;
 use super::conversion::{Conversion, IMAGENET_CLASSES, default_labels};
+use super::host_args::{ExportArgs, WeightsSource};
 use super::stoppable::Stoppable;
-use super::values::WeightsSource;
 use crate::daemon::Stop;
 use crate::model::{Labels, Package};
 use crate::preprocess::Spec;

@@ -6,10 +6,9 @@ use anyhow::{Context, Result};
 
 use super::args::InspectArgs;
 use super::table;
-use crate::compile;
 use crate::daemon;
 use crate::engine::{LayerReport, Options, Report};
-use crate::plan::Plan;
+use crate::session::Program;
 use crate::text::one_line;
 use edge_classify_kernels::Activation;
 
@@ -20,18 +19,14 @@ pub fn inspect(args: &InspectArgs) -> Result<()> {
         ..Options::new(args.threads)?.in_precision(args.precision)?
     };
     let mut out = io::stdout().lock();
-    if installed.is_plan() {
-        let net = Plan::open(&installed.file)?.net()?;
-        return print(&Report::new(net, &options)?, &mut out).context("cannot print");
-    }
-    let graph = daemon::load_graph(&installed)?;
-    match compile::lower(&graph) {
-        Ok(net) => print(&Report::new(net, &options)?, &mut out),
-        Err(reason) => writeln!(
+    match daemon::load_program(&installed)? {
+        Program::Net(net) => print(&Report::new(net, &options)?, &mut out),
+        Program::Graph(graph) => writeln!(
             out,
-            "{}: {} nodes, all run by tract, because of {reason}",
+            "{}: {} nodes, all run by tract, because of {}",
             installed.name,
-            graph.nodes().len()
+            graph.nodes(),
+            graph.reason()
         ),
     }
     .context("cannot print")

@@ -1,15 +1,23 @@
 //! The command line.
 
+#[cfg(feature = "host")]
+mod advice;
 mod args;
 mod bench;
+#[cfg(feature = "host")]
 mod compile;
+#[cfg(feature = "host")]
 mod conversion;
 mod doctor;
+#[cfg(feature = "host")]
 mod export;
+#[cfg(feature = "host")]
+mod host_args;
 mod infer;
 mod inspect;
 mod models;
 mod run;
+#[cfg(feature = "host")]
 mod stoppable;
 mod table;
 mod validate;
@@ -24,8 +32,9 @@ use clap::error::ErrorKind;
 
 use args::{Cli, Command};
 
-use crate::model::{FindError, Installed, Library};
-use crate::zoo::{Registry, RegistryError};
+#[cfg(feature = "host")]
+use crate::model::FindError;
+use crate::model::{Installed, Library};
 
 /// Exit status of a run that failed, and of a command line that made no sense.
 const FAILURE: u8 = 1;
@@ -49,10 +58,12 @@ pub fn main() -> ExitCode {
     start_log(cli.log.as_deref());
     let result = match cli.command {
         Some(Command::Infer(args)) => infer::infer(&args),
+        #[cfg(feature = "host")]
         Some(Command::Compile(args)) => compile::compile(&args),
         Some(Command::Bench(args)) => bench::bench(&args, started),
         Some(Command::Inspect(args)) => inspect::inspect(&args),
         Some(Command::Models(args)) => models::models(&args),
+        #[cfg(feature = "host")]
         Some(Command::Export(args)) => export::export(&args),
         Some(Command::Validate(args)) => validate::validate(&args),
         Some(Command::Doctor) => doctor::doctor(),
@@ -73,31 +84,12 @@ pub fn main() -> ExitCode {
 fn find_model(name: &str) -> Result<Installed> {
     Library::from_environment().find(name).map_err(|error| {
         let advice = match error {
-            FindError::Unknown { .. } => advice(name),
+            #[cfg(feature = "host")]
+            FindError::Unknown { .. } => advice::of_the_zoo(name),
             _ => String::new(),
         };
         anyhow!("{error}{advice}")
     })
-}
-
-/// What the zoo has of the name of a model that is not installed.
-fn advice(name: &str) -> String {
-    let registry = Registry::bundled();
-    match registry.get(name) {
-        Ok(network) if network.timm.is_some() => {
-            format!("\nit can be fetched: edge-classify models pull {name}")
-        }
-        Ok(_) => format!(
-            "\nit can be made from weights: edge-classify export {name} --weights FILE -o {name}.onnx"
-        ),
-        Err(RegistryError::Unknown { nearest, .. }) if !nearest.is_empty() => {
-            format!(
-                "\nnetworks that are called alike (see models list): {}",
-                nearest.join(", ")
-            )
-        }
-        Err(_) => String::new(),
-    }
 }
 
 /// An error and its causes, but for those that the text before ends with already.

@@ -1,15 +1,8 @@
 //! What options take, from text; an error says what is expected.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::engine::{Precision, Threads};
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WeightsSource {
-    Synthetic { seed: u64 },
-    File(PathBuf),
-}
 
 pub fn log_filter(text: &str) -> Result<String, String> {
     let directives = text.split('/').next().unwrap_or_default().split(',');
@@ -35,23 +28,6 @@ pub fn size(text: &str) -> Result<(u32, u32), String> {
         .ok_or_else(|| "expected WIDTHxHEIGHT, for instance 640x480".to_owned())
 }
 
-pub fn weights(text: &str) -> Result<WeightsSource, String> {
-    let seed = match text.strip_prefix("synthetic") {
-        Some("") => Some("1"),
-        Some(seed) => seed.strip_prefix(':'),
-        None => None,
-    };
-    match seed {
-        Some(seed) => {
-            let seed = seed
-                .parse()
-                .map_err(|_| format!("'{seed}' is not a whole number"))?;
-            Ok(WeightsSource::Synthetic { seed })
-        }
-        None => Ok(WeightsSource::File(text.into())),
-    }
-}
-
 pub fn at_least_one(text: &str) -> Result<usize, String> {
     let count = text.parse().ok().filter(|&count| count > 0);
     count.ok_or_else(|| "expected a number of at least 1".to_owned())
@@ -63,14 +39,6 @@ pub fn probability(text: &str) -> Result<f32, String> {
         .ok()
         .filter(|value| (0.0..=1.0).contains(value));
     value.ok_or_else(|| "expected a number from 0 to 1".to_owned())
-}
-
-pub fn crop_pct(text: &str) -> Result<f64, String> {
-    let value = text
-        .parse()
-        .ok()
-        .filter(|&value| value > 0.0 && value <= 1.0);
-    value.ok_or_else(|| "expected a number above 0, at most 1".to_owned())
 }
 
 pub fn threads(text: &str) -> Result<Threads, String> {

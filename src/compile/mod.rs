@@ -13,8 +13,7 @@ pub use standalone::{
 
 use tract_onnx::prelude::TypedModel;
 
-use crate::engine::net::Layer;
-use crate::session::Program;
+use crate::session::{Graph, Program};
 
 /// Reads an ONNX classifier as [`load_graph`] does, to be run as [`program`] says.
 pub fn load(onnx: &[u8], size: Option<(usize, usize)>) -> Result<Program, OnnxError> {
@@ -24,16 +23,7 @@ pub fn load(onnx: &[u8], size: Option<(usize, usize)>) -> Result<Program, OnnxEr
 /// A graph in the engine's layers, with parts that tract runs. One that they cover too little of stays tract's.
 pub fn program(graph: TypedModel) -> Program {
     match lower(&graph) {
-        Ok(net) => {
-            for part in net.layers().iter().filter_map(Layer::part) {
-                let (what, reason) = (part.nodes.join(", "), &part.reason);
-                log::info!("{what}: run in tract, because of {reason}");
-            }
-            Program::Net(net)
-        }
-        Err(reason) => {
-            log::info!("all of the network runs in tract, because of {reason}");
-            Program::Graph(Box::new(graph))
-        }
+        Ok(net) => Program::Net(net),
+        Err(reason) => Program::Graph(Graph::new(graph, reason)),
     }
 }

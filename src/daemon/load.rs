@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
-use tract_onnx::prelude::TypedModel;
 
+#[cfg(feature = "host")]
 use crate::compile::{self, OnnxError};
 use crate::engine::{EngineError, Options};
 use crate::model::{CardError, Installed, Labels, LabelsError, Scores};
@@ -32,8 +32,16 @@ pub enum LoadError {
     Card(#[from] CardError),
     #[error(transparent)]
     Plan(#[from] PlanError),
+    #[cfg(feature = "host")]
     #[error("{path}: {source}", path = path.display())]
     Onnx { path: PathBuf, source: OnnxError },
+    #[cfg(not(feature = "host"))]
+    #[error(
+        "{path}: not a plan, and this build of edge-classify runs nothing else; make one with 'edge-classify compile' of \
+         the full build, on any machine",
+        path = path.display()
+    )]
+    NotAPlan { path: PathBuf },
     #[error("{path}: {source}", path = path.display())]
     Engine { path: PathBuf, source: EngineError },
     #[error("{path}: without a model card: {source}", path = path.display())]
@@ -42,38 +50,43 @@ pub enum LoadError {
     Labels(#[from] LabelsError),
 }
 
-/// Reads the network, which need not be of layers of ours.
-pub fn load_graph(model: &Installed) -> Result<TypedModel, LoadError> {
-    let path = || model.file.clone();
-    let bytes = std::fs::read(&model.file).map_err(|source| LoadError::Read {
-        path: path(),
-        source,
-    })?;
+/// Reads the network, compiled already or not.
+pub fn load_program(model: &Installed) -> Result<Program, LoadError> {
+    if !model.is_plan() {
+        return compile(model);
+    }
+    if let Some(card) = model.card.as_ref().filter(|card| card.sha256.is_some()) {
+        card.verify(&model.file, &read(model)?)?;
+    }
+    Ok(Program::Net(Plan::open(&model.file)?.net()?))
+}
+
+#[cfg(feature = "host")]
+fn compile(model: &Installed) -> Result<Program, LoadError> {
+    let bytes = read(model)?;
     let card = model.card.as_ref();
     if let Some(card) = card {
         card.verify(&model.file, &bytes)?;
     }
-    let size = card.map(|card| card.preprocess.size);
-    let size = size.map(Size::height_and_width);
-    compile::load_graph(&bytes, size).map_err(|source| LoadError::Onnx {
-        path: path(),
+    let size = card.map(|card| card.preprocess.size.height_and_width());
+    compile::load(&bytes, size).map_err(|source| LoadError::Onnx {
+        path: model.file.clone(),
         source,
     })
 }
 
-/// Reads the network, compiled already or not.
-pub fn load_program(model: &Installed) -> Result<Program, LoadError> {
-    if !model.is_plan() {
-        return Ok(compile::program(load_graph(model)?));
-    }
-    if let Some(card) = model.card.as_ref().filter(|card| card.sha256.is_some()) {
-        let bytes = std::fs::read(&model.file).map_err(|source| LoadError::Read {
-            path: model.file.clone(),
-            source,
-        })?;
-        card.verify(&model.file, &bytes)?;
-    }
-    Ok(Program::Net(Plan::open(&model.file)?.net()?))
+#[cfg(not(feature = "host"))]
+fn compile(model: &Installed) -> Result<Program, LoadError> {
+    Err(LoadError::NotAPlan {
+        path: model.file.clone(),
+    })
+}
+
+fn read(model: &Installed) -> Result<Vec<u8>, LoadError> {
+    std::fs::read(&model.file).map_err(|source| LoadError::Read {
+        path: model.file.clone(),
+        source,
+    })
 }
 
 /// Loads the network alone: without labels and preprocessing.

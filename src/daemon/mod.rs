@@ -8,6 +8,6 @@ mod stop;
 
 pub use classifier::{Classification, Classifier, ClassifyError, Selection, softmax};
 pub use latency::LatencyStats;
-pub use load::{LoadError, LoadedModel, load, load_graph, load_program, load_session};
+pub use load::{LoadError, LoadedModel, load, load_program, load_session};
 pub use pipeline::{Limits, Outcome, RunError, run};
 pub use stop::Stop;

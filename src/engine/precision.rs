@@ -42,14 +42,18 @@ impl Precision {
 
     /// An error unless the processor has it, or the portable kernels are asked for, which are slow.
     pub(super) fn check(self, isa: Isa) -> Result<(), EngineError> {
-        if self.is_native(isa) || (matches!(isa, Isa::Portable(_)) && isa::is_asked_for()) {
+        let slowly = |isa: &Isa| matches!(isa, Isa::Portable(_)) && isa.computes::<f16>();
+        if self.is_native(isa) || (slowly(&isa) && isa::is_asked_for()) {
             return Ok(());
         }
+        let otherwise = match Isa::available().iter().any(slowly) {
+            true => format!(", or set {}=portable to try it slowly", isa::ISA_VARIABLE),
+            false => String::new(),
+        };
         Err(EngineError::Prepare(format!(
             "this processor's {} does not compute in fp16, which ARM cores do from Cortex-A55 and A75 on (Raspberry Pi 5: \
-             Cortex-A76); leave out --precision fp16, or set {}=portable to try it slowly",
+             Cortex-A76); leave out --precision fp16{otherwise}",
             isa.name(),
-            isa::ISA_VARIABLE
         )))
     }
 }

@@ -8,6 +8,31 @@ use tract_linalg::multithread::{Executor, multithread_tract_scope};
 use crate::engine::{EngineError, Threads};
 use crate::panics;
 
+/// A decluttered graph with one input of 1x3xHxW and one output of 1xC, both f32.
+pub struct Graph {
+    model: Box<TypedModel>,
+    reason: String,
+}
+
+impl Graph {
+    /// The reason is why no layers of ours run it.
+    pub fn new(model: TypedModel, reason: impl ToString) -> Graph {
+        Graph {
+            model: Box::new(model),
+            reason: reason.to_string(),
+        }
+    }
+
+    /// How many there are to run.
+    pub fn nodes(&self) -> usize {
+        self.model.nodes().len()
+    }
+
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
 /// A plan of tract's and the state that it needs to run.
 pub struct GraphRunner {
     plan: Arc<TypedRunnableModel>,
@@ -19,8 +44,11 @@ pub struct GraphRunner {
 }
 
 impl GraphRunner {
-    pub fn new(model: TypedModel, threads: Threads) -> Result<Self, EngineError> {
-        panics::guard(|| Self::prepare(model, threads), EngineError::Prepare)
+    pub fn new(graph: Graph, threads: Threads) -> Result<Self, EngineError> {
+        panics::guard(
+            || Self::prepare(*graph.model, threads),
+            EngineError::Prepare,
+        )
     }
 
     fn prepare(model: TypedModel, threads: Threads) -> Result<Self, EngineError> {

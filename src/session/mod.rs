@@ -1,27 +1,47 @@
 //! One loaded network and the state it needs to run: the engine's, or tract's for what no layers cover.
 
+#[cfg(feature = "host")]
 mod delegate;
+#[cfg_attr(not(feature = "host"), path = "no_graph.rs")]
 mod graph;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tract_core::prelude::TypedModel;
-
 use edge_classify_kernels::Element;
 use half::f16;
 
-use crate::engine::net::Net;
+use crate::engine::net::{Layer, Net};
 use crate::engine::{EngineError, Executor, Options, Packed, Picture, Precision, Team, Threads};
+#[cfg(feature = "host")]
 pub use delegate::{Border, TractPart};
+pub use graph::Graph;
 use graph::GraphRunner;
 
 /// A network as it was compiled.
 pub enum Program {
     /// In layers of ours, which may have parts that tract runs among them.
     Net(Net),
-    /// A decluttered graph with one input of 1x3xHxW and one output of 1xC, both f32, that tract runs.
-    Graph(Box<TypedModel>),
+    /// In tract's, all of it.
+    Graph(Graph),
+}
+
+impl Program {
+    /// What tract runs of it takes longer than layers would.
+    fn log(&self) {
+        match self {
+            Program::Net(net) => {
+                for part in net.layers().iter().filter_map(Layer::part) {
+                    let (what, reason) = (part.nodes.join(", "), &part.reason);
+                    log::info!("{what}: run in tract, because of {reason}");
+                }
+            }
+            Program::Graph(graph) => log::info!(
+                "all of the network runs in tract, because of {}",
+                graph.reason()
+            ),
+        }
+    }
 }
 
 /// A network ready to run, one inference at a time.
@@ -47,6 +67,7 @@ impl Session {
     /// Prepares a network to be run as the options say.
     pub fn with(program: Program, options: &Options) -> Result<Self, EngineError> {
         let threads = options.threads;
+        program.log();
         match program {
             Program::Net(net) => {
                 let shape = net.input();
@@ -70,8 +91,8 @@ impl Session {
                     "tract runs all of it, in f32 alone; leave out --precision fp16".to_owned(),
                 ))
             }
-            Program::Graph(model) => {
-                let graph = GraphRunner::new(*model, threads)?;
+            Program::Graph(graph) => {
+                let graph = GraphRunner::new(graph, threads)?;
                 let (height, width) = graph.input_size();
                 Ok(Session {
                     height,

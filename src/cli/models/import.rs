@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use tract_onnx::pb::ModelProto;
 
-use super::args::ImportArgs;
+use super::host_args::{ImportArgs, install_directory};
 use super::trial;
 use crate::cli::conversion::default_labels;
 use crate::compile;
@@ -72,7 +72,7 @@ pub fn import(args: &ImportArgs) -> Result<()> {
         preprocess,
         labels,
     };
-    let target = super::target(args.into.as_deref())?;
+    let target = install_directory(args.into.as_deref())?;
     let card = package.install(&target, |out| out.write_all(&trial.onnx))?;
     let labelled = match &package.labels {
         Some(_) => "",

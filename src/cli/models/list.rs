@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use anyhow::Result;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::args::ListArgs;
@@ -11,33 +12,47 @@ use crate::cli::table;
 use crate::model::{FindError, Installed, Library};
 use crate::preprocess::Size;
 use crate::text::one_line;
-use crate::zoo::{self, Accuracy, NetworkDef, Registry};
 
-/// A model on this machine, a network, or both.
+/// A model on this machine, a network of the zoo, or both.
 #[derive(Default)]
-struct Row<'a> {
-    network: Option<&'a NetworkDef>,
+pub struct Row {
+    pub network: Option<Network>,
     installed: Option<Result<Installed, FindError>>,
+}
+
+/// What is told of a network.
+#[derive(Clone)]
+pub struct Network {
+    pub family: String,
+    /// At the network's own size, for 1000 classes.
+    pub counts: Option<Counts>,
+    pub size: Size,
+    /// Published, in percent.
+    pub accuracy: Option<Accuracy>,
+    /// Repository of its weights.
+    pub hub: Option<String>,
+}
+
+#[derive(Clone, Copy)]
+pub struct Counts {
+    pub parameters: u64,
+    pub multiply_adds: u64,
+}
+
+#[derive(Clone, Copy, Serialize)]
+pub struct Accuracy {
+    pub top1: f64,
+    pub top5: f64,
 }
 
 pub fn list(args: &ListArgs) -> Result<()> {
     let library = Library::from_environment();
-    let registry = Registry::bundled();
     let mut rows: BTreeMap<String, Row> = BTreeMap::new();
     for (name, installed) in library.list() {
         rows.entry(name).or_default().installed = Some(installed);
     }
-    if args.installed {
-        for (name, row) in &mut rows {
-            row.network = registry.get(name).ok();
-        }
-    } else {
-        for network in registry.networks() {
-            for name in network.aliases.iter().chain([&network.name]) {
-                rows.entry(name.clone()).or_default().network = Some(network);
-            }
-        }
-    }
+    #[cfg(feature = "host")]
+    super::networks::add(&mut rows, args.installed);
     let mut out = io::stdout().lock();
     if args.json {
         let rows: Vec<_> = rows.iter().map(|(name, row)| as_json(name, row)).collect();
@@ -54,35 +69,17 @@ pub fn list(args: &ListArgs) -> Result<()> {
     print(&rows, &mut out)
 }
 
-/// Parameters and multiply-adds at the network's own size, for 1000 classes.
-fn counts(network: &NetworkDef) -> Option<(u64, u64)> {
-    let graph = zoo::graph(network, network.size as usize, 1000).ok()?;
-    Some((graph.parameters(), graph.multiply_adds()))
-}
-
-/// Published accuracy, rather with the preprocessing that is the default.
-fn published(network: &NetworkDef) -> Option<Accuracy> {
-    let tensorflow = || {
-        let tf = network.published_tf?;
-        Some(Accuracy {
-            top1: tf.top1,
-            top5: tf.top5,
-        })
-    };
-    network.published.or_else(tensorflow)
-}
-
 fn as_json(name: &str, row: &Row) -> Value {
-    let counts = row.network.and_then(counts);
-    let accuracy = row.network.and_then(published);
+    let network = row.network.as_ref();
+    let counts = network.and_then(|network| network.counts);
     json!({
         "name": name,
-        "family": row.network.map(|network| &network.family),
-        "parameters": counts.map(|counts| counts.0),
-        "multiply_adds": counts.map(|counts| counts.1),
+        "family": network.map(|network| &network.family),
+        "parameters": counts.map(|counts| counts.parameters),
+        "multiply_adds": counts.map(|counts| counts.multiply_adds),
         "input_size": input_size(row),
-        "published": accuracy.map(|a| json!({"top1": a.top1, "top5": a.top5})),
-        "hub": row.network.and_then(|network| network.timm.as_ref()).map(|name| format!("timm/{name}")),
+        "published": network.and_then(|network| network.accuracy),
+        "hub": network.and_then(|network| network.hub.as_ref()),
         "installed": row.installed.as_ref().map(|installed| match installed {
             Ok(model) => json!({
                 "file": model.file,
@@ -98,7 +95,7 @@ fn as_json(name: &str, row: &Row) -> Value {
 fn input_size(row: &Row) -> Option<Size> {
     match &row.installed {
         Some(Ok(model)) => model.card.as_ref().map(|card| card.preprocess.size),
-        _ => row.network.map(|network| network.size.into()),
+        _ => row.network.as_ref().map(|network| network.size),
     }
 }
 
@@ -118,18 +115,18 @@ fn print(rows: &BTreeMap<String, Row>, out: &mut dyn Write) -> Result<()> {
         .map(str::to_owned),
     ];
     for (name, row) in rows {
-        let counts = row.network.and_then(counts);
-        let accuracy = row.network.and_then(published);
+        let network = row.network.as_ref();
+        let counts = network.and_then(|network| network.counts);
+        let accuracy = network.and_then(|network| network.accuracy);
         let percent = |value: Option<f64>| value.map_or_else(none, |value| format!("{value:.1}"));
         let millions = |value: Option<u64>, digits| {
             value.map_or_else(none, |value| format!("{:.digits$}", value as f64 / 1e6))
         };
         table.push([
             name.clone(),
-            row.network
-                .map_or_else(none, |network| network.family.clone()),
-            millions(counts.map(|counts| counts.0), 2),
-            millions(counts.map(|counts| counts.1), 0),
+            network.map_or_else(none, |network| network.family.clone()),
+            millions(counts.map(|counts| counts.parameters), 2),
+            millions(counts.map(|counts| counts.multiply_adds), 0),
             input_size(row).map_or_else(none, |size| size.to_string()),
             percent(accuracy.map(|accuracy| accuracy.top1)),
             percent(accuracy.map(|accuracy| accuracy.top5)),

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::args::PullArgs;
+use super::host_args::{PullArgs, install_directory};
 use crate::cli::conversion::{Built, Conversion, IMAGENET_CLASSES, default_labels};
 use crate::cli::stoppable::Stoppable;
 use crate::daemon::Stop;
@@ -43,7 +43,7 @@ pub fn pull(args: &PullArgs) -> Result<()> {
         .preprocessing(&network.preprocessing(network.size))
         .with_context(|| config_file.url.clone())?;
 
-    let directory = super::target(args.into.as_deref())?;
+    let directory = install_directory(args.into.as_deref())?;
     let downloads = directory.path().join(".downloads");
     std::fs::create_dir_all(&downloads).with_context(|| downloads.display().to_string())?;
     let remote = snapshot.file(WEIGHTS)?;

@@ -14,7 +14,7 @@ use tract_core::ops::nn::{DataFormat, Reduce, Reducer, sigmoid};
 use super::lower;
 use crate::engine::Threads;
 use crate::engine::net::Net;
-use crate::session::{Program, Session};
+use crate::session::{Graph, Program, Session};
 
 const SIDE: usize = 6;
 
@@ -144,7 +144,8 @@ impl Builder {
         let lowered = net.clone();
         let one = Threads::new(1).unwrap();
         let mut ours = Session::new(Program::Net(net), one).unwrap();
-        let mut theirs = Session::new(Program::Graph(Box::new(model)), one).unwrap();
+        let mut theirs =
+            Session::new(Program::Graph(Graph::new(model, "of a comparison")), one).unwrap();
         let picture: Vec<f32> = (0..ours.input_len())
             .map(|i| (i * 29 % 31) as f32 / 4.0 - 4.0)
             .collect();

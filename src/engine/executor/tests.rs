@@ -21,6 +21,14 @@ use crate::Threads;
 use crate::net::interpreter::interpret;
 use crate::net::{Kind, Net, Shape, Span};
 
+/// Long tests do a part of their cases where they are slow: in a debug build, which is for the sanitizer, and on other
+/// processors, which are emulated.
+const HASTE: u32 = match (cfg!(debug_assertions), cfg!(target_arch = "x86_64")) {
+    (true, _) => 15,
+    (false, false) => 8,
+    (false, true) => 1,
+};
+
 /// Found and expected values differ by no more than `tolerance`, in parts of the largest; what threads add up in another
 /// order by no more than `of_threads`.
 fn compute_their_definition<E: Element>(
@@ -73,6 +81,8 @@ fn compute_their_definition<E: Element>(
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
 
+    /// Where the processor computes in it: on Cortex-A76 under QEMU, at least.
+    ///
     /// Some tens of units in the last place: weights are rounded, and so are sums of up to some hundred terms, in each of
     /// the layers.
     #[test]

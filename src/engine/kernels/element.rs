@@ -50,7 +50,10 @@ pub unsafe trait Element:
     }
     /// Whether the processor computes in this type with these instructions.
     fn computed_by(isa: Isa) -> bool;
-    /// Runs `kernel` with the instructions' vectors or, where these have none of this type, with portable ones.
+    /// Runs `kernel` with the instructions' vectors.
+    ///
+    /// # Panics
+    /// If they [compute](Element::computed_by) in another type alone.
     fn run<K: Kernel<Self>>(isa: Isa, kernel: K) -> K::Output;
     /// [`Element::run`] with wide vectors.
     fn run_wide<K: Kernel<Self>>(isa: Isa, kernel: K) -> K::Output;

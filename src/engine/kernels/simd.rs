@@ -35,7 +35,8 @@ pub unsafe trait Simd: Copy + Send + Sync + 'static {
 
     fn half(self) -> Self::Half;
     fn wide(self) -> Self::Wide;
-    /// Runs a kernel in a function of its own. The compiler keeps more in registers there than in the midst of others.
+    /// Runs a kernel in a function of its own. The compiler keeps more in registers there than in the midst of others; and as
+    /// that function is in a module for these vectors alone, those for others are compiled at the same time.
     fn call<K: Kernel<Self::Element>>(self, kernel: K) -> K::Output;
     /// Asks for a cache line that will be read next, where that is worth an instruction. Any address will do.
     #[inline(always)]
@@ -146,124 +147,24 @@ macro_rules! single {
     };
 }
 
-/// The registers that any processor has, as far as the compiler finds them. On 32-bit ARM it finds no vectors, NEON or
-/// not: there these make denormals zero, which is not its to decide.
-#[derive(Debug, Clone, Copy)]
-pub struct Portable;
-
-const PORTABLE_LANES: usize = 8;
-
-impl Portable {
-    #[inline(always)]
-    fn zip(a: [f32; 8], b: [f32; 8], f: impl Fn(f32, f32) -> f32) -> [f32; 8] {
-        std::array::from_fn(|i| f(a[i], b[i]))
-    }
-}
-
-// SAFETY: needs no features.
-unsafe impl Simd for Portable {
-    single!();
-    type Element = f32;
-    type V = [f32; PORTABLE_LANES];
-    const LANES: usize = PORTABLE_LANES;
-    const TILE_ROWS: [usize; 4] = [6, 0, 0, 0];
-    const LANE_PRODUCTS: bool = false;
-    const MASKED: bool = false;
-    type Half = Portable;
-    type Wide = Portable;
-
-    #[inline(always)]
-    fn half(self) -> Portable {
-        self
-    }
-    #[inline(always)]
-    fn wide(self) -> Portable {
-        self
-    }
-    #[inline(always)]
-    fn call<K: Kernel>(self, kernel: K) -> K::Output {
-        with_portable(self, kernel)
-    }
-
-    #[inline(always)]
-    fn splat(self, value: f32) -> Self::V {
-        [value; PORTABLE_LANES]
-    }
-    #[inline(always)]
-    unsafe fn load(self, from: *const f32) -> Self::V {
-        // SAFETY: by this function's contract; an array of f32 has the alignment of f32.
-        unsafe { from.cast::<Self::V>().read() }
-    }
-    #[inline(always)]
-    unsafe fn store(self, to: *mut f32, v: Self::V) {
-        // SAFETY: as above.
-        unsafe { to.cast::<Self::V>().write(v) }
-    }
-    #[inline(always)]
-    unsafe fn load_first(self, from: *const f32, count: usize) -> Self::V {
-        let mut v = [0.0; PORTABLE_LANES];
-        // SAFETY: by this function's contract.
-        v[..count].copy_from_slice(unsafe { std::slice::from_raw_parts(from, count) });
-        v
-    }
-    #[inline(always)]
-    unsafe fn store_first(self, to: *mut f32, count: usize, v: Self::V) {
-        // SAFETY: by this function's contract.
-        unsafe { std::slice::from_raw_parts_mut(to, count) }.copy_from_slice(&v[..count]);
-    }
-    #[inline(always)]
-    fn add(self, a: Self::V, b: Self::V) -> Self::V {
-        Self::zip(a, b, |a, b| a + b)
-    }
-    #[inline(always)]
-    fn sub(self, a: Self::V, b: Self::V) -> Self::V {
-        Self::zip(a, b, |a, b| a - b)
-    }
-    #[inline(always)]
-    fn mul(self, a: Self::V, b: Self::V) -> Self::V {
-        Self::zip(a, b, |a, b| a * b)
-    }
-    #[inline(always)]
-    fn div(self, a: Self::V, b: Self::V) -> Self::V {
-        Self::zip(a, b, |a, b| a / b)
-    }
-    #[inline(always)]
-    fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
-        // Rounded twice: without an instruction for it, rounding once is a slow function.
-        std::array::from_fn(|i| a[i] * b[i] + c[i])
-    }
-    #[inline(always)]
-    fn mul_add_lane<const LANE: i32>(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
-        let b = b[LANE as usize];
-        std::array::from_fn(|i| a[i] * b + c[i])
-    }
-    #[inline(always)]
-    fn max(self, a: Self::V, b: Self::V) -> Self::V {
-        Self::zip(a, b, |a, b| if a > b { a } else { b })
-    }
-    #[inline(always)]
-    fn min(self, a: Self::V, b: Self::V) -> Self::V {
-        Self::zip(a, b, |a, b| if a < b { a } else { b })
-    }
-    #[inline(always)]
-    fn sum(self, a: Self::V) -> f32 {
-        ((a[0] + a[4]) + (a[1] + a[5])) + ((a[2] + a[6]) + (a[3] + a[7]))
-    }
-    #[inline(always)]
-    fn exponent(self, a: Self::V) -> Self::V {
-        a.map(|a| f32::from_bits(a.to_bits() << 23))
-    }
-}
-
+mod portable;
+#[cfg(any(test, feature = "portable-half"))]
 mod portable_half;
 
+pub use portable::Portable;
+
+#[cfg(any(test, feature = "portable-half"))]
 use portable_half::PortableHalf;
 
 #[cfg(target_arch = "x86_64")]
-mod x86;
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 
 #[cfg(target_arch = "x86_64")]
-pub use x86::{Avx2, Avx512};
+pub use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub use avx512::Avx512;
 
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -346,7 +247,7 @@ impl Isa {
         all
     }
 
-    /// Whether there are vectors of a type, portable ones among them.
+    /// Whether there are vectors of a type.
     pub fn computes<E: Element>(self) -> bool {
         E::computed_by(self)
     }
@@ -354,7 +255,7 @@ impl Isa {
     /// Whether there are vectors of f16.
     pub(crate) fn computes_half(self) -> bool {
         match self {
-            Isa::Portable(_) => true,
+            Isa::Portable(_) => cfg!(any(test, feature = "portable-half")),
             #[cfg(target_arch = "aarch64")]
             Isa::Neon(_) => NeonHalf::detect().is_some(),
             #[cfg(target_arch = "x86_64")]
@@ -373,6 +274,9 @@ impl Isa {
     }
 
     /// Runs `kernel` with this one's vectors.
+    ///
+    /// # Panics
+    /// If there are none of the type: see [`Isa::computes`].
     #[inline]
     pub fn run<E: Element, K: Kernel<E>>(self, kernel: K) -> K::Output {
         E::run(self, kernel)
@@ -416,7 +320,7 @@ impl Isa {
         if let (Isa::Neon(_), Some(simd)) = (self, NeonHalf::detect()) {
             return simd.call(kernel);
         }
-        PortableHalf.call(kernel)
+        self.call_portable_half(kernel)
     }
 
     #[inline]
@@ -425,7 +329,17 @@ impl Isa {
         if let (Isa::Neon(_), Some(simd)) = (self, NeonHalf::detect()) {
             return simd.wide().call(kernel);
         }
+        self.call_portable_half(kernel)
+    }
+
+    #[cfg(any(test, feature = "portable-half"))]
+    fn call_portable_half<K: Kernel<f16>>(self, kernel: K) -> K::Output {
         PortableHalf.call(kernel)
+    }
+
+    #[cfg(not(any(test, feature = "portable-half")))]
+    fn call_portable_half<K: Kernel<f16>>(self, _: K) -> K::Output {
+        panic!("{} does not compute in f16 here", self.name())
     }
 }
 
@@ -438,54 +352,4 @@ impl<E: Element> Kernel<E> for Lanes {
     fn run<S: Simd<Element = E>>(self, _: S) -> usize {
         S::LANES
     }
-}
-
-#[inline(never)]
-fn with_portable<K: Kernel>(simd: Portable, kernel: K) -> K::Output {
-    kernel.run(simd)
-}
-
-#[cfg(target_arch = "aarch64")]
-#[inline(never)]
-fn with_neon<K: Kernel>(simd: Neon, kernel: K) -> K::Output {
-    kernel.run(simd)
-}
-
-#[cfg(target_arch = "aarch64")]
-#[inline(never)]
-fn with_neon_pair<K: Kernel>(simd: NeonPair, kernel: K) -> K::Output {
-    kernel.run(simd)
-}
-
-#[inline(never)]
-fn with_portable_half<K: Kernel<f16>>(simd: PortableHalf, kernel: K) -> K::Output {
-    kernel.run(simd)
-}
-
-#[cfg(target_arch = "aarch64")]
-#[inline(never)]
-#[target_feature(enable = "fp16")]
-unsafe fn with_neon_half<K: Kernel<f16>>(simd: NeonHalf, kernel: K) -> K::Output {
-    kernel.run(simd)
-}
-
-#[cfg(target_arch = "aarch64")]
-#[inline(never)]
-#[target_feature(enable = "fp16")]
-unsafe fn with_neon_half_pair<K: Kernel<f16>>(simd: NeonHalfPair, kernel: K) -> K::Output {
-    kernel.run(simd)
-}
-
-#[cfg(target_arch = "x86_64")]
-#[inline(never)]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn with_avx2<K: Kernel>(simd: Avx2, kernel: K) -> K::Output {
-    kernel.run(simd)
-}
-
-#[cfg(target_arch = "x86_64")]
-#[inline(never)]
-#[target_feature(enable = "avx512f,avx2,fma")]
-unsafe fn with_avx512<K: Kernel>(simd: Avx512, kernel: K) -> K::Output {
-    kernel.run(simd)
 }

@@ -112,8 +112,7 @@ fn longest(packed: &Packed) -> usize {
     packed.groups().map(<[usize]>::len).max().unwrap_or(0)
 }
 
-/// A debug build is for the sanitizer, which is slow.
-const CASES: u32 = if cfg!(debug_assertions) { 6 } else { 100 };
+const CASES: u32 = 100 / HASTE;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() })]

@@ -1,6 +1,6 @@
 //! Vectors of 64-bit ARM processors.
 
-use super::{Kernel, NeonPair, Simd, with_neon};
+use super::{Kernel, NeonPair, Simd};
 use std::arch::aarch64::*;
 
 /// Every aarch64 processor has these: 4 lanes.
@@ -126,4 +126,9 @@ unsafe impl Simd for Neon {
     fn exponent(self, a: float32x4_t) -> float32x4_t {
         unsafe { vreinterpretq_f32_u32(vshlq_n_u32::<23>(vreinterpretq_u32_f32(a))) }
     }
+}
+
+#[inline(never)]
+fn with_neon<K: Kernel>(simd: Neon, kernel: K) -> K::Output {
+    kernel.run(simd)
 }

@@ -3,7 +3,7 @@
 //! The instructions are written in assembly: Rust has no functions for them yet in the versions that this crate builds with,
 //! nor the type, for which vectors of u16 stand.
 
-use super::{Kernel, Neon, NeonHalfPair, Simd, with_neon_half};
+use super::{Kernel, Neon, NeonHalfPair, Simd};
 use half::f16;
 use std::arch::aarch64::*;
 use std::arch::asm;
@@ -218,4 +218,10 @@ fn widened(v: uint16x8_t) -> [float32x4_t; 2] {
         )
     };
     [low, high]
+}
+
+#[inline(never)]
+#[target_feature(enable = "fp16")]
+unsafe fn with_neon_half<K: Kernel<f16>>(simd: NeonHalf, kernel: K) -> K::Output {
+    kernel.run(simd)
 }

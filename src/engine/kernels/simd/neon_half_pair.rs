@@ -1,6 +1,6 @@
 //! Pairs of 64-bit ARM's vectors of f16, for kernels that have registers to spare.
 
-use super::{Kernel, NeonHalf, Simd, with_neon_half_pair};
+use super::{Kernel, NeonHalf, Simd};
 use half::f16;
 use std::arch::aarch64::*;
 
@@ -191,4 +191,10 @@ unsafe impl Simd for NeonHalfPair {
     fn sum(self, a: Pair) -> f32 {
         self.0.sum(self.0.add(a[0], a[1]))
     }
+}
+
+#[inline(never)]
+#[target_feature(enable = "fp16")]
+unsafe fn with_neon_half_pair<K: Kernel<f16>>(simd: NeonHalfPair, kernel: K) -> K::Output {
+    kernel.run(simd)
 }

@@ -1,6 +1,6 @@
 //! Pairs of 64-bit ARM's vectors, for kernels that have registers to spare.
 
-use super::{Kernel, Neon, Simd, with_neon_pair};
+use super::{Kernel, Neon, Simd};
 use std::arch::aarch64::*;
 
 /// Two of [`Neon`]'s vectors: 8 lanes, adjacent in memory. One instruction loads both.
@@ -177,4 +177,9 @@ unsafe impl Simd for NeonPair {
     fn exponent(self, a: Pair) -> Pair {
         [Neon.exponent(a[0]), Neon.exponent(a[1])]
     }
+}
+
+#[inline(never)]
+fn with_neon_pair<K: Kernel>(simd: NeonPair, kernel: K) -> K::Output {
+    kernel.run(simd)
 }

@@ -3,7 +3,7 @@
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
-use super::{Kernel, Portable, Simd, with_portable_half};
+use super::{Kernel, Portable, Simd};
 
 const LANES: usize = 8;
 
@@ -11,8 +11,9 @@ const LANES: usize = 8;
 #[derive(Debug, Clone, Copy)]
 pub struct PortableHalf;
 
-/// To 11 bits, ties to even.
-#[inline(always)]
+/// To 11 bits, ties to even. Not inlined, as are the other functions here: kernels of what they take would be long to
+/// compile.
+#[inline(never)]
 fn rounded(v: [f32; LANES]) -> [f32; LANES] {
     v.map(|v| {
         let bits = v.to_bits();
@@ -20,13 +21,11 @@ fn rounded(v: [f32; LANES]) -> [f32; LANES] {
     })
 }
 
-/// Not inlined, as what it takes without instructions for it is long.
 #[inline(never)]
 fn widen(from: &[f16], to: &mut [f32]) {
     from.convert_to_f32_slice(to);
 }
 
-/// As [`widen`].
 #[inline(never)]
 fn narrow(from: &[f32], to: &mut [f16]) {
     to.convert_from_f32_slice(from);
@@ -141,4 +140,9 @@ unsafe impl Simd for PortableHalf {
     fn sum(self, a: Self::V) -> f32 {
         Portable.sum(a)
     }
+}
+
+#[inline(never)]
+fn with_portable_half<K: Kernel<f16>>(simd: PortableHalf, kernel: K) -> K::Output {
+    kernel.run(simd)
 }
