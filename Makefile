@@ -3,7 +3,7 @@
 CARGO ?= cargo
 AARCH64 := target/aarch64-toolchain
 ARMV7 := target/armv7-toolchain
-# What runs on other processors and with a sanitizer: it is soon built, without tract.
+# What runs with a sanitizer: it is soon built, without tract.
 ENGINE := --package edge-classify-kernels --package edge-classify-engine --lib
 # For ARM, the program that runs plans; with FEATURES=host, all of it. Its own tests are run along with the engine's: Cargo
 # would build the engine alone with other features, once more. QEMU's user mode knows no ioctl of a camera.
@@ -33,7 +33,7 @@ test-rust: setup
 # instruction set that this machine has. Frames without optimisation are large.
 test-sanitizer: setup
 	RUST_MIN_STACK=67108864 RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address $(CARGO) test --locked \
-		$(ENGINE) --target $(HOST) --target-dir target/sanitizer
+		$(ENGINE) --features edge-classify-engine/portable-half --target $(HOST) --target-dir target/sanitizer
 
 # Exported networks in ONNX Runtime; what the comparison with other runtimes computes.
 test-onnx: build
@@ -51,12 +51,12 @@ test-aarch64: build aarch64
 	. $(AARCH64)/env.sh && \
 		CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -cpu cortex-a76 -L $(abspath $(AARCH64))/cortex-a76" \
 		$(CARGO) test $(TESTS_FOR_ARM) --target aarch64-unknown-linux-gnu -- $(SKIPPED) --skip bands_change
-	tests/arm/run.sh aarch64 $(AARCH64)
+	tests/arm/run.sh aarch64 $(AARCH64) $(FEATURES)
 
 # The same for 32-bit ARM.
 test-armv7: build armv7
 	. $(ARMV7)/env.sh && $(CARGO) test $(TESTS_FOR_ARM) --target armv7-unknown-linux-gnueabihf -- $(SKIPPED)
-	tests/arm/run.sh armv7 $(ARMV7)
+	tests/arm/run.sh armv7 $(ARMV7) $(FEATURES)
 
 # Builds for ARM without a container engine. With one: cross build --release --target aarch64-unknown-linux-gnu
 aarch64: setup
@@ -70,7 +70,8 @@ armv7: setup
 lint: setup
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
-	$(CARGO) clippy --release --locked --no-default-features --features device --lib --bins -- -D warnings
+	$(CARGO) clippy --release --locked --no-default-features --features device --lib --bins \
+		--bench instructions -- -D warnings
 
 # v4l generates its bindings with libclang, tract-linalg assembles its kernels with the C compiler, cmake builds libjpeg-turbo.
 setup:

@@ -23,8 +23,9 @@ fn main() {
         return;
     };
     let precision = match arguments.next().as_deref() {
+        None | Some("f32") => Precision::F32,
         Some("fp16") => Precision::Fp16,
-        _ => Precision::F32,
+        Some(other) => panic!("{other} is neither f32 nor fp16"),
     };
     let net = Plan::open(Path::new(&file)).expect("it can be read").net();
     let net = net.expect("it holds a network");

@@ -96,8 +96,10 @@ printf '%-20s %13s %10s %10s %15s %8s' 'M instructions' 'multiply-adds' cortex-a
 echo
 for network in "${networks[@]}"; do
     plan=$work/$network.plan
-    target/release/edge-classify export "$network" --weights synthetic:1 -o "$work/$network.onnx" 2>/dev/null
-    target/release/edge-classify compile "$work/$network.onnx" -o "$plan" 2>/dev/null
+    {
+        target/release/edge-classify export "$network" --weights synthetic:1 -o "$work/$network.onnx" &&
+            target/release/edge-classify compile "$work/$network.onnx" -o "$plan"
+    } 2>"$work/log" || { cat "$work/log" >&2; exit 1; }
     for core in cortex-a72 cortex-a76; do
         emulated "$core" "$toolchain/$core" "$program" "$plan" >"$work/sum" 2>"$work/$core" ||
             { cat "$work/$core"; exit 1; }

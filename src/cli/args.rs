@@ -75,7 +75,8 @@ pub enum Command {
     Compile(CompileArgs),
     /// Measure how long an inference takes
     Bench(BenchArgs),
-    /// List, describe, fetch and install models
+    #[cfg_attr(feature = "host", doc = "List, describe, fetch and install models")]
+    #[cfg_attr(not(feature = "host"), doc = "List and describe models")]
     Models(ModelsArgs),
     #[cfg(feature = "host")]
     /// Build a network of the zoo with weights and write it as ONNX, with its card beside it

@@ -66,7 +66,11 @@ fn program(report: &mut Report) -> Result<()> {
             "build with 'cargo build --release'; this build is many times slower",
         );
     }
-    report.fact(format!("optimised build for {target}"))
+    let only = match cfg!(feature = "host") {
+        true => "",
+        false => ", of what runs plans",
+    };
+    report.fact(format!("optimised build for {target}{only}"))
 }
 
 fn cameras(report: &mut Report) -> Result<()> {
@@ -174,6 +178,10 @@ fn models(report: &mut Report) -> Result<()> {
     }
     for (name, found) in models {
         match found {
+            Ok(model) if cfg!(not(feature = "host")) && !model.is_plan() => report.problem(
+                format!("{name}: {}: not a plan", model.file.display()),
+                "this build runs plans alone; make one with 'edge-classify compile' of the full build, on any machine",
+            )?,
             Ok(model) => report.fact(format!("{name}: {}", model.file.display()))?,
             Err(error) => report.problem(
                 format!("{name}: {error}"),

@@ -11,19 +11,14 @@ pub use standalone::{
     takes_levels,
 };
 
-use tract_onnx::prelude::TypedModel;
-
 use crate::session::{Graph, Program};
 
-/// Reads an ONNX classifier as [`load_graph`] does, to be run as [`program`] says.
+/// Reads an ONNX classifier as [`load_graph`] does, into the engine's layers, with parts that tract runs. One that they
+/// cover too little of stays tract's.
 pub fn load(onnx: &[u8], size: Option<(usize, usize)>) -> Result<Program, OnnxError> {
-    Ok(program(load_graph(onnx, size)?))
-}
-
-/// A graph in the engine's layers, with parts that tract runs. One that they cover too little of stays tract's.
-pub fn program(graph: TypedModel) -> Program {
-    match lower(&graph) {
+    let graph = load_graph(onnx, size)?;
+    Ok(match lower(&graph) {
         Ok(net) => Program::Net(net),
         Err(reason) => Program::Graph(Graph::new(graph, reason)),
-    }
+    })
 }

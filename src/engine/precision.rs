@@ -42,6 +42,13 @@ impl Precision {
 
     /// An error unless the processor has it, or the portable kernels are asked for, which are slow.
     pub(super) fn check(self, isa: Isa) -> Result<(), EngineError> {
+        if isa::is_asked_for() && Precision::Fp16.is_native(Isa::best()) {
+            return Err(EngineError::Prepare(format!(
+                "{} does not compute in fp16, which this processor does; unset {}, or leave out --precision fp16",
+                isa.name(),
+                isa::ISA_VARIABLE
+            )));
+        }
         let slowly = |isa: &Isa| matches!(isa, Isa::Portable(_)) && isa.computes::<f16>();
         if self.is_native(isa) || (slowly(&isa) && isa::is_asked_for()) {
             return Ok(());

@@ -38,7 +38,7 @@ pub enum PlanError {
         path: PathBuf,
         source: std::io::Error,
     },
-    #[error("{path}: not a plan; make one with 'edge-classify compile'", path = path.display())]
+    #[error("{path}: not a plan; 'edge-classify compile' of the full build makes one", path = path.display())]
     NotAPlan { path: PathBuf },
     #[error(
         "{path}: a plan of version {found}; this program reads versions {VERSION} and {VERSION_FP16}: compile the model \

@@ -23,7 +23,7 @@ impl Graph {
         }
     }
 
-    /// How many there are to run.
+    /// How many nodes there are to run.
     pub fn nodes(&self) -> usize {
         self.model.nodes().len()
     }

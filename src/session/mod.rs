@@ -27,7 +27,7 @@ pub enum Program {
 }
 
 impl Program {
-    /// What tract runs of it takes longer than layers would.
+    /// Tells what of it tract runs, which takes longer than layers would.
     fn log(&self) {
         match self {
             Program::Net(net) => {

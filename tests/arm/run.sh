@@ -1,17 +1,17 @@
 #!/bin/bash
-# A device build for ARM under QEMU's user mode: starts on an old glibc, classifies the bundled photographs as the native
-# build does, and computes what the zoo's references do. The native build compiles the plans.
+# A build for ARM under QEMU's user mode: starts on an old glibc, classifies the bundled photographs as the native build
+# does, and computes what the zoo's references do. The native build compiles the plans.
 #
-#   run.sh aarch64|armv7 TOOLCHAIN    (as boards/arm-toolchain.sh takes them)
+#   run.sh aarch64|armv7 TOOLCHAIN device|host    (as boards/arm-toolchain.sh takes them; the features it was built with)
 #
 # MOST_MULTIPLY_ADDS: runs the networks that take so many at most, rather than what QEMU does in minutes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-toolchain=$2
+toolchain=$2 features=$3
 case $1 in
-aarch64) target=aarch64-unknown-linux-gnu gnu=aarch64-linux-gnu qemu=qemu-aarch64 ;;
-armv7) target=armv7-unknown-linux-gnueabihf gnu=arm-linux-gnueabihf qemu=qemu-arm ;;
+aarch64) target=aarch64-unknown-linux-gnu gnu=aarch64-linux-gnu qemu=qemu-aarch64 core=cortex-a72 ;;
+armv7) target=armv7-unknown-linux-gnueabihf gnu=arm-linux-gnueabihf qemu=qemu-arm core=cortex-a7 ;;
 esac
 program=target/$target/release/edge-classify
 work=$(mktemp -d)
@@ -48,7 +48,7 @@ libraries_are_basic() {
 }
 
 # A model that has to be compiled is refused with the way to do that.
-only_plans_are_run() {
+only_plans_are_run() { # CORE
     local error
     ! error=$(emulated "$1" --model models/tf_efficientnet_lite0.onnx --source "${photos[0]}" 2>&1) &&
         [[ $error == *"not a plan"*"edge-classify compile"* ]] || { echo "$error"; return 1; }
@@ -65,10 +65,18 @@ emulated() { # CORE ARG...
     "$qemu" -cpu "$core" -L "$toolchain/$core" "$program" "$@"
 }
 
-emulated_half() { # CORE PRECISION FILE...
+emulated_part() { # CORE PRECISION FILE...
     local core=$1 precision=$2
     shift 2
     classify emulated "$core" --model "$work/lite0.plan" --precision "$precision" --source "$@"
+}
+
+# The whole program needs no plan.
+onnx_is_run() { # CORE
+    local found expected
+    found=$(classify emulated "$1" --model tf_efficientnet_lite0 --source "${photos[0]}") &&
+        expected=$(classify target/release/edge-classify --model tf_efficientnet_lite0 --source "${photos[0]}") &&
+        [ -n "$found" ] && [ "$found" = "$expected" ]
 }
 
 # same_classes CORE PRECISION MOST FILE...: in two processes, as one emulates a single core; at most so many classes may
@@ -77,9 +85,9 @@ same_classes() {
     local core=$1 precision=$2 most=$3 half=$((($# - 1) / 2)) first
     shift 3
     classify target/release/edge-classify --model tf_efficientnet_lite0 --source "$@" >"$work/native"
-    emulated_half "$core" "$precision" "${@:1:half}" >"$work/first" 2>"$work/first.log" &
+    emulated_part "$core" "$precision" "${@:1:half}" >"$work/first" 2>"$work/first.log" &
     first=$!
-    emulated_half "$core" "$precision" "${@:half+1}" >"$work/second" 2>"$work/second.log" &
+    emulated_part "$core" "$precision" "${@:half+1}" >"$work/second" 2>"$work/second.log" &
     wait "$first" && wait $! || { cat "$work/first.log" "$work/second.log"; return 1; }
     cat "$work/first" "$work/second" >"$work/both"
     [ "$(wc -l <"$work/native")" = $# ] && [ "$(wc -l <"$work/both")" = $# ] &&
@@ -98,9 +106,12 @@ photos=(tests/photos/labelled/*.jpg)
 target/release/edge-classify compile tf_efficientnet_lite0 -o "$work/lite0.plan"
 check glibc-2.31 glibc_is_old_enough
 check libraries libraries_are_basic
+case $features in
+device) check only-plans only_plans_are_run $core ;;
+host) check onnx onnx_is_run $core ;;
+esac
 case $1 in
 aarch64)
-    check only-plans only_plans_are_run cortex-a72
     check photographs-cortex-a72 same_classes cortex-a72 f32 0 "${photos[@]}"
     # With dotprod and fp16, which may choose other kernels; a few show it.
     check photographs-cortex-a76 same_classes cortex-a76 f32 0 "${photos[@]:0:12}"

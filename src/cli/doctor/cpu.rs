@@ -163,7 +163,10 @@ mod arm {
         if !features(cpuinfo).contains(&("neon", true)) {
             report.problem(
                 "the kernel reports no NEON, without which inference is many times slower",
-                "use a board with NEON; if this has it, set TRACT_CPU_ARM32_NEON=true",
+                match cfg!(feature = "host") {
+                    true => "use a board with NEON; if this has it, set TRACT_CPU_ARM32_NEON=true",
+                    false => "use a board with NEON",
+                },
             )?;
         }
         Ok(())

@@ -13,11 +13,17 @@ pub struct ModelsArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum ModelsCommand {
-    /// List the models on this machine and the networks of the zoo
+    #[cfg_attr(
+        feature = "host",
+        doc = "List the models on this machine and the networks of the zoo"
+    )]
+    #[cfg_attr(not(feature = "host"), doc = "List the models on this machine")]
     List(ListArgs),
-    /// Describe a model or a network
+    #[cfg_attr(feature = "host", doc = "Describe a model or a network")]
+    #[cfg_attr(not(feature = "host"), doc = "Describe a model")]
     Show {
-        /// Model by name or file, or network by name
+        #[cfg_attr(feature = "host", doc = "Model by name or file, or network by name")]
+        #[cfg_attr(not(feature = "host"), doc = "Model by name or file")]
         name: String,
     },
     #[cfg(feature = "host")]
@@ -31,6 +37,7 @@ pub enum ModelsCommand {
 #[derive(Debug, Args)]
 pub struct ListArgs {
     /// Only the models on this machine
+    #[cfg(feature = "host")]
     #[arg(long)]
     pub installed: bool,
 

@@ -21,7 +21,6 @@ pub struct Row {
 }
 
 /// What is told of a network.
-#[derive(Clone)]
 pub struct Network {
     pub family: String,
     /// At the network's own size, for 1000 classes.
@@ -100,8 +99,8 @@ fn input_size(row: &Row) -> Option<Size> {
 }
 
 fn print(rows: &BTreeMap<String, Row>, out: &mut dyn Write) -> Result<()> {
-    let none = || "-".to_owned();
-    let mut table = vec![
+    let none = || table::UNKNOWN.to_owned();
+    let mut lines = vec![
         [
             "NAME",
             "FAMILY",
@@ -122,7 +121,7 @@ fn print(rows: &BTreeMap<String, Row>, out: &mut dyn Write) -> Result<()> {
         let millions = |value: Option<u64>, digits| {
             value.map_or_else(none, |value| format!("{:.digits$}", value as f64 / 1e6))
         };
-        table.push([
+        lines.push([
             name.clone(),
             network.map_or_else(none, |network| network.family.clone()),
             millions(counts.map(|counts| counts.parameters), 2),
@@ -130,14 +129,15 @@ fn print(rows: &BTreeMap<String, Row>, out: &mut dyn Write) -> Result<()> {
             input_size(row).map_or_else(none, |size| size.to_string()),
             percent(accuracy.map(|accuracy| accuracy.top1)),
             percent(accuracy.map(|accuracy| accuracy.top5)),
-            row.installed
-                .as_ref()
-                .map_or_else(none, |installed| match installed {
+            row.installed.as_ref().map_or_else(
+                || "no".to_owned(),
+                |installed| match installed {
                     Ok(model) => model.file.display().to_string(),
                     Err(error) => one_line(&format!("cannot be used: {error}")),
-                }),
+                },
+            ),
         ]);
     }
-    table::write(&table, &[2, 3, 4, 5, 6], out)?;
+    table::write(&lines, &[2, 3, 4, 5, 6], out)?;
     Ok(())
 }

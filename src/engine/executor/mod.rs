@@ -56,8 +56,13 @@ impl<E: Element> Packed<E> {
     /// each is by itself.
     ///
     /// # Errors
-    /// If weights that are stored elsewhere cannot be read.
+    /// If the instructions do not compute in this type, or weights that are stored elsewhere cannot be read.
     pub fn new(net: Net, isa: Isa, cache: Option<usize>) -> Result<Self, EngineError> {
+        if !isa.computes::<E>() {
+            let (isa, size) = (isa.name(), 8 * size_of::<E>());
+            let problem = format!("{isa} does not compute in values of {size} bits");
+            return Err(EngineError::Prepare(problem));
+        }
         pack::pack(net, isa, cache)
     }
 

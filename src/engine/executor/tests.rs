@@ -23,7 +23,7 @@ use crate::net::{Kind, Net, Shape, Span};
 
 /// Long tests do a part of their cases where they are slow: in a debug build, which is for the sanitizer, and on other
 /// processors, which are emulated.
-const HASTE: u32 = match (cfg!(debug_assertions), cfg!(target_arch = "x86_64")) {
+const HASTE: usize = match (cfg!(debug_assertions), cfg!(target_arch = "x86_64")) {
     (true, _) => 15,
     (false, false) => 8,
     (false, true) => 1,
@@ -81,7 +81,7 @@ fn compute_their_definition<E: Element>(
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
 
-    /// Where the processor computes in it: on Cortex-A76 under QEMU, at least.
+    /// Where there are vectors of it: on Cortex-A76, and with the feature `portable-half`.
     ///
     /// Some tens of units in the last place: weights are rounded, and so are sums of up to some hundred terms, in each of
     /// the layers.

@@ -112,7 +112,7 @@ fn longest(packed: &Packed) -> usize {
     packed.groups().map(<[usize]>::len).max().unwrap_or(0)
 }
 
-const CASES: u32 = 100 / HASTE;
+const CASES: u32 = 100 / HASTE as u32;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() })]

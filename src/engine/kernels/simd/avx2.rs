@@ -21,7 +21,7 @@ impl Avx2 {
     }
 }
 
-// SAFETY: made by `detect` alone.
+// SAFETY: made by `detect` alone, or of an `Avx512`, whose own includes this one's.
 unsafe impl Simd for Avx2 {
     single!();
     type Element = f32;

@@ -11,8 +11,8 @@ const LANES: usize = 8;
 #[derive(Debug, Clone, Copy)]
 pub struct PortableHalf;
 
-/// To 11 bits, ties to even. Not inlined, as are the other functions here: kernels of what they take would be long to
-/// compile.
+/// To 11 bits, ties to even. Not inlined, as are `widen` and `narrow`: kernels with all that these take would be long
+/// to compile.
 #[inline(never)]
 fn rounded(v: [f32; LANES]) -> [f32; LANES] {
     v.map(|v| {
