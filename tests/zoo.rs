@@ -74,16 +74,11 @@ fn logits(
         // No layer is left to tract.
         let net = compile::lower(&graph).unwrap_or_else(|e| panic!("{}: {e}", network.name));
         let threads = Threads::new(1).unwrap();
-        let mut session = Session::with(
-            Program::Net(net),
-            &Options {
-                isa: *isa,
-                threads,
-                fuse: true,
-                precision: None,
-            },
-        )
-        .unwrap();
+        let options = Options {
+            isa: *isa,
+            ..Options::new(threads).unwrap()
+        };
+        let mut session = Session::with(Program::Net(net), &options).unwrap();
         session.run(&input).unwrap()
     };
     isas.iter().map(on).collect()

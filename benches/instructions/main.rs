@@ -1,9 +1,10 @@
 //! Infers a few times with a plan, asking for the parent's process id before each inference and after the last: marks
 //! between which `count.c` counts instructions. `run.sh` runs both.
 //!
-//!     instructions FILE.plan [f32|fp16]
+//!     instructions FILE.plan [f32|fp16] [KB]
 //!
-//! Computes in f32 unless told otherwise.
+//! Computes in f32 unless told otherwise, with a level 2 cache of so many kB, of 512 as Cortex-A76 has: QEMU would tell of
+//! this machine's.
 
 use std::os::unix::process::parent_id;
 use std::path::Path;
@@ -27,6 +28,8 @@ fn main() {
         Some("fp16") => Precision::Fp16,
         Some(other) => panic!("{other} is neither f32 nor fp16"),
     };
+    let cache = arguments.next().map_or(Ok(512), |kb| kb.parse::<usize>());
+    let cache = cache.expect("the cache is a number");
     let net = Plan::open(Path::new(&file)).expect("it can be read").net();
     let net = net.expect("it holds a network");
     let layers = LayerReport::all(&net, precision);
@@ -36,6 +39,10 @@ fn main() {
     let options = Options::new(threads).expect("the processor is known");
     let options = options.in_precision(Some(precision));
     let options = options.expect("the processor has the precision");
+    let options = Options {
+        cache: Some(cache << 10),
+        ..options
+    };
     let mut session = Session::with(Program::Net(net), &options).expect("it can be prepared");
     let values = (0..session.input_len()).map(|at| (at * 7 % 251) as f32 / 62.5 - 2.0);
     let input: Vec<f32> = values.collect();

@@ -14,10 +14,8 @@ use edge_classify_kernels::Activation;
 
 pub fn inspect(args: &InspectArgs) -> Result<()> {
     let installed = super::find_model(&args.model)?;
-    let options = Options {
-        fuse: !args.no_fuse,
-        ..Options::new(args.threads)?.in_precision(args.precision)?
-    };
+    let options = Options::new(args.threads)?.in_precision(args.precision)?;
+    let options = options.fusing(!args.no_fuse);
     let mut out = io::stdout().lock();
     match daemon::load_program(&installed)? {
         Program::Net(net) => print(&Report::new(net, &options)?, &mut out),

@@ -10,8 +10,9 @@ use super::{EngineError, Precision, Threads, cache, chosen_isa};
 pub struct Options {
     pub isa: Isa,
     pub threads: Threads,
-    /// Whether layers may be computed together, a band of rows or some channels at a time.
-    pub fuse: bool,
+    /// Bytes of its own cache that a thread may fill with layers that are computed together, a band of rows or some channels
+    /// at a time; without it, each is by itself.
+    pub cache: Option<usize>,
     /// In place of that in which the network's weights are stored, or f32 where the processor lacks it.
     pub precision: Option<Precision>,
 }
@@ -19,10 +20,12 @@ pub struct Options {
 impl Options {
     /// What is best on this processor, or is asked for by [`super::ISA_VARIABLE`].
     pub fn new(threads: Threads) -> Result<Options, EngineError> {
+        /// Where the system does not tell: as much as the smallest boards have for a core.
+        const UNKNOWN: usize = 128 << 10;
         Ok(Options {
             isa: chosen_isa()?,
             threads,
-            fuse: true,
+            cache: Some(cache::level_2(threads.get()).unwrap_or(UNKNOWN)),
             precision: None,
         })
     }
@@ -45,11 +48,9 @@ impl Options {
         self.precision.or(native).unwrap_or(Precision::F32)
     }
 
-    /// Bytes of cache for layers that are computed together.
-    pub fn cache(&self) -> Option<usize> {
-        /// Where the system does not tell: as much as the smallest boards have for a core.
-        const UNKNOWN: usize = 128 << 10;
-        let known = || cache::level_2(self.threads.get()).unwrap_or(UNKNOWN);
-        self.fuse.then(known)
+    /// The same, with layers computed together or not.
+    pub fn fusing(self, fuse: bool) -> Options {
+        let cache = self.cache.filter(|_| fuse);
+        Options { cache, ..self }
     }
 }

@@ -108,7 +108,7 @@ impl Report {
         let mut layers = LayerReport::all(&net, precision);
         let parameters = net.layers().iter().map(|layer| layer.kind.parameters());
         let parameters = parameters.sum();
-        let packed = Packed::<E>::new(net, isa, options.cache())?;
+        let packed = Packed::<E>::new(net, isa, options.cache)?;
         for (index, place) in packed.places() {
             layers[index].place = Some(place);
         }

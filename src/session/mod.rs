@@ -229,7 +229,7 @@ impl Session {
 }
 
 fn executor<E: Element>(net: Net, options: &Options) -> Result<Executor<E>, EngineError> {
-    let packed = Packed::new(net, options.isa, options.cache())?;
+    let packed = Packed::new(net, options.isa, options.cache)?;
     let team = Team::new(options.threads)?;
     Executor::new(Arc::new(packed), Arc::new(team))
 }

@@ -72,10 +72,8 @@ pub fn bench(args: &BenchArgs, started: Instant) -> Result<()> {
     let installed = super::find_model(&args.model)?;
     let loading = Instant::now();
     let program = daemon::load_program(&installed)?;
-    let options = Options {
-        fuse: !args.no_fuse,
-        ..Options::new(args.threads)?.in_precision(args.precision)?
-    };
+    let options = Options::new(args.threads)?.in_precision(args.precision)?;
+    let options = options.fusing(!args.no_fuse);
     let layers = match &program {
         Program::Net(net) => Some(LayerReport::all(net, options.precision_of(net))),
         Program::Graph(_) => None,
