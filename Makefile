@@ -3,7 +3,7 @@
 CARGO ?= cargo
 AARCH64 := target/aarch64-toolchain
 ARMV7 := target/armv7-toolchain
-# What runs with a sanitizer: it is soon built, without tract.
+# What runs with a sanitizer and on 32-bit ARM: it is soon built, without tract.
 ENGINE := --package edge-classify-kernels --package edge-classify-engine --lib
 # For ARM, the program that runs plans; with FEATURES=host, all of it. Its own tests are run along with the engine's: Cargo
 # would build the engine alone with other features, once more. QEMU's user mode knows no ioctl of a camera.
@@ -13,7 +13,7 @@ TESTS_FOR_ARM = $(FOR_ARM) --package edge-classify $(ENGINE)
 SKIPPED := --skip what_is_no_camera
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 
-.PHONY: demo test test-rust test-sanitizer test-onnx test-camera test-aarch64 test-armv7 build aarch64 armv7 lint setup setup-test
+.PHONY: demo test test-rust test-sanitizer test-onnx test-camera test-aarch64 test-armv7 test-armv7-program build aarch64 armv7 lint setup setup-test
 .DEFAULT_GOAL := build
 
 # Classifies the bundled photographs with the bundled model.
@@ -53,8 +53,13 @@ test-aarch64: build aarch64
 		$(CARGO) test $(TESTS_FOR_ARM) --target aarch64-unknown-linux-gnu -- $(SKIPPED) --skip bands_change
 	tests/arm/run.sh aarch64 $(AARCH64) $(FEATURES)
 
-# The same for 32-bit ARM.
-test-armv7: build armv7
+# The engine for 32-bit ARM.
+test-armv7: setup
+	boards/arm-toolchain.sh armv7 $(ARMV7)
+	. $(ARMV7)/env.sh && $(CARGO) test --release --locked $(ENGINE) --target armv7-unknown-linux-gnueabihf
+
+# All of the program for 32-bit ARM: before a release, as it takes a quarter of an hour.
+test-armv7-program: build armv7
 	. $(ARMV7)/env.sh && $(CARGO) test $(TESTS_FOR_ARM) --target armv7-unknown-linux-gnueabihf -- $(SKIPPED)
 	tests/arm/run.sh armv7 $(ARMV7) $(FEATURES)
 
