@@ -147,6 +147,24 @@ macro_rules! single {
     };
 }
 
+/// Prefetches of x86-64.
+#[cfg(target_arch = "x86_64")]
+macro_rules! prefetches {
+    () => {
+        const PREFETCHES: bool = true;
+        #[inline(always)]
+        fn prefetch(self, line: *const f32) {
+            // SAFETY: fetching what cannot be read does nothing.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) }
+        }
+        #[inline(always)]
+        fn prefetch_ahead(self, line: *const f32) {
+            // SAFETY: as above.
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(line.cast()) }
+        }
+    };
+}
+
 mod portable;
 #[cfg(any(test, feature = "portable-half"))]
 mod portable_half;

@@ -24,13 +24,13 @@ impl Avx2 {
 // SAFETY: made by `detect` alone, or of an `Avx512`, whose own includes this one's.
 unsafe impl Simd for Avx2 {
     single!();
+    prefetches!();
     type Element = f32;
     type V = __m256;
     const LANES: usize = 8;
     const TILE_ROWS: [usize; 4] = [12, 6, 0, 0];
     const LANE_PRODUCTS: bool = false;
     const MASKED: bool = true;
-    const PREFETCHES: bool = true;
     type Half = Avx2;
     type Wide = Avx2;
 
@@ -44,23 +44,12 @@ unsafe impl Simd for Avx2 {
     }
     #[inline(always)]
     fn call<K: Kernel>(self, kernel: K) -> K::Output {
+        // SAFETY: here and below, `self` proves the features.
         unsafe { with_avx2(self, kernel) }
     }
 
     #[inline(always)]
-    fn prefetch(self, line: *const f32) {
-        // SAFETY: fetching what cannot be read does nothing.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) }
-    }
-    #[inline(always)]
-    fn prefetch_ahead(self, line: *const f32) {
-        // SAFETY: as above.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.cast()) }
-    }
-
-    #[inline(always)]
     fn splat(self, value: f32) -> __m256 {
-        // SAFETY: here and below, `self` proves the features.
         unsafe { _mm256_set1_ps(value) }
     }
     #[inline(always)]

@@ -23,13 +23,13 @@ impl Avx512 {
 // SAFETY: made by `detect` alone.
 unsafe impl Simd for Avx512 {
     single!();
+    prefetches!();
     type Element = f32;
     type V = __m512;
     const LANES: usize = 16;
     const TILE_ROWS: [usize; 4] = [12, 12, 0, 0];
     const LANE_PRODUCTS: bool = false;
     const MASKED: bool = true;
-    const PREFETCHES: bool = true;
     type Half = Avx2;
     type Wide = Avx512;
 
@@ -43,23 +43,12 @@ unsafe impl Simd for Avx512 {
     }
     #[inline(always)]
     fn call<K: Kernel>(self, kernel: K) -> K::Output {
+        // SAFETY: here and below, `self` proves the features.
         unsafe { with_avx512(self, kernel) }
     }
 
     #[inline(always)]
-    fn prefetch(self, line: *const f32) {
-        // SAFETY: fetching what cannot be read does nothing.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) }
-    }
-    #[inline(always)]
-    fn prefetch_ahead(self, line: *const f32) {
-        // SAFETY: as above.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.cast()) }
-    }
-
-    #[inline(always)]
     fn splat(self, value: f32) -> __m512 {
-        // SAFETY: here and below, `self` proves the features.
         unsafe { _mm512_set1_ps(value) }
     }
     #[inline(always)]

@@ -7,7 +7,7 @@ use super::{Kernel, Simd};
 #[derive(Debug, Clone, Copy)]
 pub struct Portable;
 
-const PORTABLE_LANES: usize = 8;
+const LANES: usize = 8;
 
 impl Portable {
     #[inline(always)]
@@ -20,8 +20,8 @@ impl Portable {
 unsafe impl Simd for Portable {
     single!();
     type Element = f32;
-    type V = [f32; PORTABLE_LANES];
-    const LANES: usize = PORTABLE_LANES;
+    type V = [f32; LANES];
+    const LANES: usize = LANES;
     const TILE_ROWS: [usize; 4] = [6, 0, 0, 0];
     const LANE_PRODUCTS: bool = false;
     const MASKED: bool = false;
@@ -43,7 +43,7 @@ unsafe impl Simd for Portable {
 
     #[inline(always)]
     fn splat(self, value: f32) -> Self::V {
-        [value; PORTABLE_LANES]
+        [value; LANES]
     }
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> Self::V {
@@ -57,7 +57,7 @@ unsafe impl Simd for Portable {
     }
     #[inline(always)]
     unsafe fn load_first(self, from: *const f32, count: usize) -> Self::V {
-        let mut v = [0.0; PORTABLE_LANES];
+        let mut v = [0.0; LANES];
         // SAFETY: by this function's contract.
         v[..count].copy_from_slice(unsafe { std::slice::from_raw_parts(from, count) });
         v
