@@ -42,16 +42,20 @@ impl Precision {
 
     /// An error unless the processor has it, or the portable kernels are asked for, which are slow.
     pub(super) fn check(self, isa: Isa) -> Result<(), EngineError> {
-        if isa::is_asked_for() && Precision::Fp16.is_native(Isa::best()) {
+        self.check_of(isa, isa::is_asked_for())
+    }
+
+    fn check_of(self, isa: Isa, is_asked_for: bool) -> Result<(), EngineError> {
+        let slowly = |isa: &Isa| matches!(isa, Isa::Portable(_)) && isa.computes::<f16>();
+        if self.is_native(isa) || (slowly(&isa) && is_asked_for) {
+            return Ok(());
+        }
+        if is_asked_for && self.is_native(Isa::best()) {
             return Err(EngineError::Prepare(format!(
                 "{} does not compute in fp16, which this processor does; unset {}, or leave out --precision fp16",
                 isa.name(),
                 isa::ISA_VARIABLE
             )));
-        }
-        let slowly = |isa: &Isa| matches!(isa, Isa::Portable(_)) && isa.computes::<f16>();
-        if self.is_native(isa) || (slowly(&isa) && isa::is_asked_for()) {
-            return Ok(());
         }
         let otherwise = match Isa::available().iter().any(slowly) {
             true => format!(", or set {}=portable to try it slowly", isa::ISA_VARIABLE),
@@ -76,17 +80,39 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_processor_computes_in_f32() {
+        for (isa, is_asked_for) in Isa::available()
+            .into_iter()
+            .flat_map(|isa| [(isa, true), (isa, false)])
+        {
+            assert!(
+                Precision::F32.check_of(isa, is_asked_for).is_ok(),
+                "{}",
+                isa.name()
+            );
+        }
+    }
+
+    #[test]
     fn fp16_is_refused_where_it_is_not() {
         for isa in Isa::available() {
-            assert!(Precision::F32.check(isa).is_ok());
+            let by_itself = Precision::Fp16.check_of(isa, false);
+            let asked_for = Precision::Fp16.check_of(isa, true);
             if Precision::Fp16.is_native(isa) {
-                assert!(Precision::Fp16.check(isa).is_ok());
-            } else if !isa::is_asked_for() {
-                let error = Precision::Fp16.check(isa).unwrap_err().to_string();
-                assert!(
-                    error.contains(isa.name()) && error.contains("Cortex"),
-                    "{error}"
-                );
+                assert!(by_itself.is_ok() && asked_for.is_ok());
+                continue;
+            }
+            let error = by_itself.unwrap_err().to_string();
+            assert!(
+                error.contains(isa.name()) && error.contains("Cortex"),
+                "{error}"
+            );
+            match asked_for {
+                Ok(()) => assert!(matches!(isa, Isa::Portable(_)) && isa.computes::<f16>()),
+                Err(error) if Precision::Fp16.is_native(Isa::best()) => {
+                    assert!(error.to_string().contains(isa::ISA_VARIABLE), "{error}");
+                }
+                Err(error) => assert!(error.to_string().contains("Cortex"), "{error}"),
             }
         }
     }
