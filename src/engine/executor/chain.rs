@@ -6,7 +6,7 @@ use std::ops::Range;
 use edge_classify_kernels::{Activation, Element, Rows, RowsMut};
 
 use super::arena::Place;
-use super::piece::{Piece, from};
+use super::piece::{Held, Piece, from};
 use super::source::Source;
 use super::step::Run;
 use super::sums::Means;
@@ -137,91 +137,115 @@ impl<E: Element> Chain<E> {
     {
         let last = self.links.len() - 1;
         let first = usize::from(self.normalizes() && matches!(x, Source::Values(_)));
-        // Of each layer's output, the rows that are there.
-        let mut there: [Option<Range<usize>>; MOST_LINKS] = [const { None }; MOST_LINKS];
         let height = match first == last {
             true => rows.len().max(1),
             false => self.band,
         };
+        let (between, kernel) = scratch.split_at_mut(self.held_len());
+        let of_input = self.links[first].needs(&(0..self.links[first].height));
+        let of_input = Held::all(of_input.end);
+        let mut there = [const { There::none() }; MOST_LINKS];
         for start in rows.clone().step_by(height) {
-            let band = start..(start + height).min(rows.end);
-            let mut needed = [const { 0..0 }; MOST_LINKS];
-            needed[last] = band.clone();
+            let mut new = [const { 0..0 }; MOST_LINKS];
+            new[last] = start..(start + height).min(rows.end);
             for index in (first..last).rev() {
-                needed[index] = self.links[index + 1].needs(&needed[index + 1]);
+                if !new[index + 1].is_empty() {
+                    let needed = self.links[index + 1].needs(&new[index + 1]);
+                    new[index] = there[index].make(needed, self.links[index].held);
+                }
             }
-            for (index, link) in self.links.iter().enumerate().skip(first) {
-                let (before, rest) = scratch.split_at_mut(link.offset);
-                let (held, rest) = rest.split_at_mut(link.held * link.row_len());
-                let after = self.held_len() - link.offset - held.len();
-                let kernel = &mut rest[after..];
-                let (x, held_rows) = if index == first {
-                    (x, link.needs(&(0..link.height)))
-                } else {
-                    let from = &self.links[index - 1];
-                    let x = Rows {
-                        data: &before[from.offset..][..from.held * from.row_len()],
-                        stride: from.channels,
-                    };
-                    let there = there[index - 1].clone().unwrap_or_default();
-                    (Source::Values(x), there)
+            for index in first..=last {
+                let link = &self.links[index];
+                let (before, own) = between.split_at_mut(link.offset);
+                let (x, held) = match index == first {
+                    true => (x, of_input.clone()),
+                    false => {
+                        let from = &self.links[index - 1];
+                        let x = Rows {
+                            data: &before[from.offset..][..from.held * from.row_len()],
+                            stride: from.channels,
+                        };
+                        (Source::Values(x), there[index - 1].held(from.held))
+                    }
                 };
-                let (out, new) = if index == last {
-                    let start = (band.start - rows.start) * link.width * out.stride;
-                    let data = &mut out.data[start..];
-                    let stride = out.stride;
-                    (RowsMut { data, stride }, band.clone())
-                } else {
-                    let needed = &needed[index];
-                    let kept = keep(&mut there[index], needed, held, link.row_len());
-                    let new = kept..needed.end;
-                    if new.is_empty() {
+                let new = new[index].clone();
+                let (line, lines) = match index == last {
+                    true => (new.start - rows.start, usize::MAX),
+                    false => (there[index].line(new.start, link.held), link.held),
+                };
+                // Up to the ring's end, and from its beginning on.
+                let turn = new.end.min(new.start.saturating_add(lines - line));
+                for (rows, line) in [(new.start..turn, line), (turn..new.end, 0)] {
+                    if rows.is_empty() {
                         continue;
                     }
-                    let data = &mut held[(new.start - needed.start) * link.row_len()..];
-                    let stride = link.channels;
-                    (RowsMut { data, stride }, new)
-                };
-                let residual = link.run.residual().map(values);
-                let piece = Piece {
-                    x,
-                    held: held_rows,
-                    residual: residual.map(|rows| from(rows, new.start * link.width)),
-                    rows: new,
-                    out,
-                    gate: None,
-                    ahead: 0..0,
-                    sums: if index == last {
-                        sums.as_deref_mut()
-                    } else {
-                        None
-                    },
-                    scratch: kernel,
-                };
-                link.run.compute(link.width, link.activation, piece);
+                    let out = match index == last {
+                        true => RowsMut {
+                            data: &mut out.data[line * link.width * out.stride..],
+                            stride: out.stride,
+                        },
+                        false => RowsMut {
+                            data: &mut own[line * link.row_len()..][..rows.len() * link.row_len()],
+                            stride: link.channels,
+                        },
+                    };
+                    let residual = link.run.residual().map(values);
+                    let piece = Piece {
+                        x,
+                        held: held.clone(),
+                        residual: residual.map(|all| from(all, rows.start * link.width)),
+                        rows,
+                        out,
+                        gate: None,
+                        ahead: 0..0,
+                        sums: sums.as_deref_mut().filter(|_| index == last),
+                        scratch: &mut *kernel,
+                    };
+                    link.run.compute(link.width, link.activation, piece);
+                }
             }
         }
     }
 }
 
-/// Moves the rows that are needed again to the front, and tells which is the first that is not there yet. `there` is said to
-/// be all that is needed.
-fn keep<E: Element>(
-    there: &mut Option<Range<usize>>,
-    needed: &Range<usize>,
-    held: &mut [E],
-    row_len: usize,
-) -> usize {
-    let old = there.replace(needed.clone());
-    let Some(old) = old.filter(|old| needed.start < old.end) else {
-        return needed.start;
-    };
-    if old.start == needed.start {
-        return old.end.min(needed.end);
+/// Which rows of a layer's output are there, in a ring: a new row takes the place of the oldest.
+#[derive(Clone)]
+struct There {
+    rows: Range<usize>,
+    /// The row `y` is at `y + shift`, modulo the ring's length.
+    shift: usize,
+}
+
+impl There {
+    const fn none() -> Self {
+        There {
+            rows: 0..0,
+            shift: 0,
+        }
     }
-    let again = (needed.start - old.start) * row_len..old.len() * row_len;
-    held.copy_within(again, 0);
-    old.end.min(needed.end)
+
+    /// Which of the rows that are needed now, and none before them later, are not there yet. They are said to be there.
+    fn make(&mut self, needed: Range<usize>, lines: usize) -> Range<usize> {
+        let old = std::mem::replace(&mut self.rows, needed.clone());
+        if old.end > needed.start {
+            return old.end.min(needed.end)..needed.end;
+        }
+        // None is kept. So as these end with the ring, the next ones are not likely to turn in their middle.
+        self.shift = lines - needed.end % lines;
+        needed
+    }
+
+    fn line(&self, y: usize, lines: usize) -> usize {
+        (y + self.shift) % lines
+    }
+
+    fn held(&self, lines: usize) -> Held {
+        Held {
+            rows: self.rows.clone(),
+            lines,
+            first: self.line(self.rows.start, lines),
+        }
+    }
 }
 
 /// At most so many rows of the input does it take for `rows` rows of the output.

@@ -2,7 +2,7 @@
 //!
 //! An inverted residual expands its input several times over, and what the depthwise convolution reads and writes may not
 //! fit in the cache. Computed by bands of rows (depth first, rather than a layer at a time), it never leaves it; but the
-//! weights are read again for each band, and rows that two bands need are moved. Small pictures of many channels are better
+//! weights are read again for each band. Small pictures of many channels are better
 //! computed by channels: as far as the depthwise convolution none of these needs another.
 
 use crate::net::{Kind, Layer, Net, Span};
@@ -175,18 +175,13 @@ fn saved(net: &Net, chain: &[&Layer], band: usize, (cache, element): (usize, usi
     let without: usize = between.iter().map(|layer| spilled(bytes(layer))).sum();
     let last = net.shape(chain[chain.len() - 1].output);
     let bands = last.height.div_ceil(band);
-    let (mut rows, mut held, mut moved) = (band, 0, 0);
+    let (mut rows, mut held) = (band, 0);
     for pair in chain.windows(2).rev() {
         let shape = net.shape(pair[0].output);
         let row = shape.width * shape.channels * element;
         let needed = match pair[1].kind.window() {
             Some(window) => {
-                let new = rows * window.stride_h;
-                let all = new
-                    + ((window.kernel_h - 1) * window.dilation_h + 1)
-                        .saturating_sub(window.stride_h);
-                moved += bands * (all - new) * row;
-                all
+                (rows - 1) * window.stride_h + (window.kernel_h - 1) * window.dilation_h + 1
             }
             None => rows,
         };
@@ -198,5 +193,5 @@ fn saved(net: &Net, chain: &[&Layer], band: usize, (cache, element): (usize, usi
     if held + weights > most(cache) {
         return 0;
     }
-    without.saturating_sub((moved + bands * weights) / FASTER)
+    without.saturating_sub((bands * weights) / FASTER)
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use edge_classify_kernels::{
-    Activation, Element, Epilogue, Factor, Rows, RowsMut, Window, conv, depthwise, pointwise,
+    Activation, Element, Epilogue, Factor, Ring, Rows, RowsMut, Window, conv, depthwise, pointwise,
 };
 
 use super::source::Source;
@@ -11,10 +11,8 @@ use super::step::Run;
 
 /// Rows of a layer's output, and what they are computed from.
 pub struct Piece<'a, E> {
-    /// The input, from the first of `held` on.
     pub x: Source<'a, E>,
-    /// Rows of the input that are there.
-    pub held: Range<usize>,
+    pub held: Held,
     pub rows: Range<usize>,
     /// Of these rows alone, as is the residual.
     pub out: RowsMut<'a, E>,
@@ -25,6 +23,36 @@ pub struct Piece<'a, E> {
     /// What was written is added for each channel.
     pub sums: Option<&'a mut [f32]>,
     pub scratch: &'a mut [E],
+}
+
+/// Which rows of a layer's input are there, in a ring of them.
+#[derive(Debug, Clone)]
+pub struct Held {
+    pub rows: Range<usize>,
+    pub lines: usize,
+    /// Where the first of the rows is.
+    pub first: usize,
+}
+
+impl Held {
+    /// All of so many rows, or pixels.
+    pub fn all(rows: usize) -> Self {
+        Held {
+            rows: 0..rows,
+            lines: rows,
+            first: 0,
+        }
+    }
+
+    /// Where the row `y` is.
+    fn line(&self, y: usize) -> usize {
+        let line = self.first + y - self.rows.start;
+        if line < self.lines {
+            line
+        } else {
+            line - self.lines
+        }
+    }
 }
 
 impl<E: Element> Run<E> {
@@ -64,16 +92,20 @@ impl<E: Element> Run<E> {
         let seen = |window: &Window| {
             let (first, band) = window.band(&rows);
             let band = Window {
-                height: held.end - first,
+                height: held.rows.end - first,
                 ..band
             };
-            let from = (first - held.start) * window.width;
-            (from, band)
+            let ring = Ring {
+                pixels: x.values(),
+                lines: held.lines,
+                first: held.line(first),
+            };
+            (ring, band)
         };
         match self {
             Run::Normalize { isa } => x.normalize(*isa, rows.start, width, out),
             Run::Pointwise { w, bias, .. } => {
-                let x = x.values_from((rows.start - held.start) * width);
+                let x = from(x.values(), held.line(rows.start) * width);
                 let pixels = rows.len() * width;
                 let factor = Factor {
                     weights: w,
@@ -85,16 +117,14 @@ impl<E: Element> Run<E> {
             Run::Convolution {
                 w, bias, window, ..
             } => {
-                let (first, band) = seen(window);
-                let x = x.values_from(first);
-                let x = &x.data[..band.height * band.width * x.stride];
+                let (x, band) = seen(window);
                 let rows = 0..band.out_height;
                 conv(x, &band, w, &epilogue(bias), rows, out, scratch);
             }
             Run::Depthwise { w, window, .. } => {
-                let (first, band) = seen(window);
+                let (x, band) = seen(window);
                 let rows = 0..band.out_height;
-                depthwise(x.values_from(first), &band, w, activation, rows, out, sums);
+                depthwise(x, &band, w, activation, rows, out, sums);
             }
             _ => unreachable!("a layer that is computed as a whole"),
         }

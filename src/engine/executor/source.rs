@@ -2,8 +2,6 @@
 
 use edge_classify_kernels::{Element, Isa, Normalization, Rows, RowsMut, normalize};
 
-use super::piece::from;
-
 /// Pixels of three 8-bit levels, and what the network takes them for.
 #[derive(Debug, Clone, Copy)]
 pub struct Picture<'a> {
@@ -21,13 +19,11 @@ pub enum Source<'a, E> {
 }
 
 impl<'a, E: Element> Source<'a, E> {
-    /// The pixels from `first` on.
-    ///
     /// # Panics
     /// If it is a picture, which nothing but [`Source::normalize`] reads.
-    pub fn values_from(self, first: usize) -> Rows<'a, E> {
+    pub fn values(self) -> Rows<'a, E> {
         match self {
-            Source::Values(rows) => from(rows, first),
+            Source::Values(rows) => rows,
             Source::Picture(_) => unreachable!("a picture is normalised first"),
         }
     }

@@ -16,7 +16,7 @@ use super::ahead;
 use super::arena::{Around, Place};
 use super::chain::Chain;
 use super::convert::run_delegate;
-use super::piece::{Piece, from};
+use super::piece::{Held, Piece, from};
 use super::source::{Picture, Source};
 use super::sums::{Means, Sums};
 use super::team::{self, Team};
@@ -275,7 +275,7 @@ impl<E: Element> Step<E> {
                 share(output.pixels, out, scratch, &|part| {
                     let piece = Piece {
                         x: Source::Values(x),
-                        held: 0..input.pixels,
+                        held: Held::all(input.pixels),
                         residual: residual.map(|residual| from(residual, part.rows.start)),
                         ahead: part_of(&self.ahead, &part.rows, output.pixels),
                         rows: part.rows,
@@ -295,7 +295,7 @@ impl<E: Element> Step<E> {
                     let first = part.rows.start * window.out_width;
                     let piece = Piece {
                         x: Source::Values(x),
-                        held: 0..window.height,
+                        held: Held::all(window.height),
                         residual: residual.map(|residual| from(residual, first)),
                         rows: part.rows,
                         out: part.out,
@@ -313,7 +313,7 @@ impl<E: Element> Step<E> {
                 share(window.out_height, out, scratch, &|part| {
                     let piece = Piece {
                         x: Source::Values(x),
-                        held: 0..window.height,
+                        held: Held::all(window.height),
                         rows: part.rows,
                         out: part.out,
                         residual: None,

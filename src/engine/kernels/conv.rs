@@ -12,7 +12,7 @@ use super::memory::Memory;
 use super::pointwise::{
     Epilogue, Finish, Left, PackedMatrix, Panels, Prefetch, check, product, right,
 };
-use super::rows::RowsMut;
+use super::rows::{Ring, RowsMut};
 use super::simd::{Isa, Kernel, Simd};
 use super::window::Window;
 
@@ -151,7 +151,7 @@ fn band<E>(window: &Window, channels: usize) -> usize {
     (BAND_BYTES / bytes.max(1)).clamp(1, window.out_height.max(1))
 }
 
-/// Convolves the NHWC image `x`; writes the output rows `out_rows` to `out`, which begins at the first of them, as does
+/// Convolves the NHWC image `x`, of which no other channels are there; writes the output rows `out_rows` to `out`, which begins at the first of them, as does
 /// the residual. `scratch` holds at least [`PackedConv::scratch_len`] values.
 ///
 /// # Panics
@@ -159,7 +159,7 @@ fn band<E>(window: &Window, channels: usize) -> usize {
 /// the output, a stride or dilation is 0, one of the window's fields is over 32768, one of the other slices is too short,
 /// or output pixels overlap.
 pub fn conv<E: Element>(
-    x: &[E],
+    x: Ring<E>,
     window: &Window,
     w: &PackedConv<E>,
     epilogue: &Epilogue<E>,
@@ -197,15 +197,12 @@ pub fn conv<E: Element>(
         .chain([w.kernel_h, w.kernel_w])
         .max();
     assert!(largest <= Some(1 << 15), "a size over 32768 in {window:?}");
-    let len = window
-        .height
-        .checked_mul(window.width)
-        .and_then(|pixels| pixels.checked_mul(w.channels));
+    x.check(window.height, window.width, w.channels);
     assert!(
-        len == Some(x.len()),
-        "{} input values of {} channels for {window:?}",
-        x.len(),
-        w.channels
+        x.pixels.stride == w.channels,
+        "{} input channels, {} apart",
+        w.channels,
+        x.pixels.stride
     );
     assert!(
         out_rows.end <= window.out_height,
@@ -238,7 +235,7 @@ pub fn conv<E: Element>(
 
 /// The arguments of [`conv`], checked.
 pub struct Conv<'a, E> {
-    x: &'a [E],
+    x: Ring<'a, E>,
     window: &'a Window,
     w: &'a PackedConv<E>,
     epilogue: &'a Epilogue<'a, E>,
@@ -267,6 +264,7 @@ impl<E: Element> Kernel<E> for Conv<'_, E> {
         let (channels, k) = (w.channels, w.matrix.k());
         let run = window.kernel_w * channels;
         let line = window.width * channels;
+        let image = x.pixels.data;
         let band = band::<E>(window, channels);
         for first in out_rows.clone().step_by(band) {
             let rows = first..(first + band).min(out_rows.end);
@@ -283,27 +281,26 @@ impl<E: Element> Kernel<E> for Conv<'_, E> {
                     let kernel_rows = inner_kernel_rows(window, out_row);
                     let weights = &weights[kernel_rows.start * run * panel.width..];
                     let patches = &scratch[i * outer * k..][..outer * k];
-                    let gathered = |from: usize, count: usize| Left {
-                        data: patches[from * k..][..count * k].as_ptr(),
-                        stride: k,
-                        segments: 1,
-                        segment_len: kernel_rows.len() * run,
-                        segment_stride: 0,
+                    let gathered = |from: usize, count: usize| {
+                        let patches = &patches[from * k..][..count * k];
+                        Left::rows(patches.as_ptr(), k, kernel_rows.len() * run)
                     };
-                    let in_place = Left {
-                        data: if inner.is_empty() || kernel_rows.is_empty() {
-                            x.as_ptr()
-                        } else {
-                            let row = out_row * window.stride_h
-                                + kernel_rows.start * window.dilation_h
-                                - window.pad_top;
-                            let column = inner.start * window.stride_w - window.pad_left;
-                            x[row * line + column * channels..].as_ptr()
-                        },
-                        stride: window.stride_w * channels,
-                        segments: kernel_rows.len(),
-                        segment_len: run,
-                        segment_stride: window.dilation_h * line,
+                    let in_place = if inner.is_empty() || kernel_rows.is_empty() {
+                        gathered(0, 0)
+                    } else {
+                        let y = out_row * window.stride_h + kernel_rows.start * window.dilation_h
+                            - window.pad_top;
+                        let row = x.line(y);
+                        let column = inner.start * window.stride_w - window.pad_left;
+                        Left {
+                            data: image[row * line + column * channels..].as_ptr(),
+                            stride: window.stride_w * channels,
+                            segments: kernel_rows.len(),
+                            segment_len: run,
+                            segment_stride: window.dilation_h * line,
+                            before_turn: (x.lines - row).div_ceil(window.dilation_h),
+                            turn: x.lines * line,
+                        }
                     };
                     let spans = [
                         (0..inner.start, gathered(0, inner.start)),
@@ -343,7 +340,7 @@ impl<E: Element> Kernel<E> for Conv<'_, E> {
 
 /// Copies the pixels under the kernel's rows on the image; zeros for those beside it.
 fn gather<E: Element>(
-    x: &[E],
+    x: Ring<E>,
     window: &Window,
     channels: usize,
     out_row: usize,
@@ -352,14 +349,16 @@ fn gather<E: Element>(
 ) {
     let mut pixels = patch.chunks_exact_mut(channels.max(1));
     for kernel_row in inner_kernel_rows(window, out_row) {
-        let row = out_row * window.stride_h + kernel_row * window.dilation_h - window.pad_top;
+        let y = out_row * window.stride_h + kernel_row * window.dilation_h - window.pad_top;
+        let row = x.line(y) * window.width;
         for kernel_column in 0..window.kernel_w {
             let Some(pixel) = pixels.next() else { return };
             let column = (out_column * window.stride_w + kernel_column * window.dilation_w)
                 .checked_sub(window.pad_left);
             match column.filter(|column| *column < window.width) {
-                Some(column) => pixel
-                    .copy_from_slice(&x[(row * window.width + column) * channels..][..channels]),
+                Some(column) => {
+                    pixel.copy_from_slice(&x.pixels.data[(row + column) * channels..][..channels]);
+                }
                 None => pixel.fill(E::default()),
             }
         }

@@ -8,7 +8,7 @@ mod tests;
 use std::ops::Range;
 
 use super::transpose::write_columns;
-use super::{Activation, Element, Isa, Lines, Memory, Rows, RowsMut, Window};
+use super::{Activation, Element, Isa, Lines, Memory, Ring, RowsMut, Window};
 use general::General;
 use strips::Strips;
 
@@ -164,7 +164,7 @@ pub(super) struct Taps<'a, E> {
 /// What [`depthwise`] was asked for, after its checks: `out` is valid for writing the channels of all of the window's output
 /// pixels, and nobody else uses these meanwhile.
 pub struct Job<'a, E> {
-    pub(super) x: Rows<'a, E>,
+    pub(super) x: Ring<'a, E>,
     pub(super) window: Window,
     pub(super) w: Taps<'a, E>,
     pub(super) activation: Activation,
@@ -182,7 +182,7 @@ pub struct Job<'a, E> {
 /// # Panics
 /// If a slice is too short for `window`, the window's kernel is not that of `w`, or `rows` ends after the output.
 pub fn depthwise<E: Element>(
-    x: Rows<E>,
+    x: Ring<E>,
     window: &Window,
     w: &PackedDepthwise<E>,
     activation: Activation,
@@ -191,7 +191,9 @@ pub fn depthwise<E: Element>(
     sums: Option<&mut [f32]>,
 ) {
     w.check(window);
-    window.check(w.channels, x, &out, &rows);
+    let (_, out_pixels) = window.check_sizes(&rows);
+    x.check(window.height, window.width, w.channels);
+    out.check(out_pixels, w.channels);
     if let Some(sums) = &sums {
         assert!(sums.len() >= w.channels, "a sum for each channel");
     }

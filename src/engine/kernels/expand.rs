@@ -7,7 +7,9 @@ use super::ahead::part_of;
 use super::crew::{Crew, Shared};
 use super::depthwise::Job;
 use super::pointwise::{Pointwise, check_input};
-use super::{Activation, Element, Epilogue, PackedDepthwise, PackedMatrix, Rows, RowsMut, Window};
+use super::{
+    Activation, Element, Epilogue, PackedDepthwise, PackedMatrix, Ring, Rows, RowsMut, Window,
+};
 
 /// A pointwise convolution of the pixels that a window slides over.
 #[derive(Debug)]
@@ -119,6 +121,10 @@ pub fn expand_depthwise<E: Element>(
                     scratch: &mut [],
                 },
             );
+            let between = Rows {
+                data: &scratch[..pixels * width],
+                stride: width,
+            };
             for row_part in 0..row_parts {
                 let sums = sums.as_ref().map(|sums| {
                     // SAFETY: they have so many, and these channels are no other slice's.
@@ -128,10 +134,7 @@ pub fn expand_depthwise<E: Element>(
                     }
                 });
                 let job = Job {
-                    x: Rows {
-                        data: &scratch[..pixels * width],
-                        stride: width,
-                    },
+                    x: Ring::whole(between, window.height),
                     window: *window,
                     w: w.taps(first..end),
                     activation,

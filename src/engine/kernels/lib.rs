@@ -41,7 +41,7 @@ pub use normalize::{Normalization, normalize};
 pub use peak::multiply_adds;
 pub use pointwise::{Epilogue, Factor, PackedMatrix, pointwise, pointwise_by_columns};
 pub use pool::{Pool, global_average, pool};
-pub use rows::{Rows, RowsMut};
+pub use rows::{Ring, Rows, RowsMut};
 pub use simd::{Isa, Kernel, Simd};
 pub use team::Team;
 pub use window::Window;

@@ -372,13 +372,7 @@ impl<E: Element> Kernel<E> for Pointwise<'_, E> {
                 // Of whole tiles of the most frequent kind.
                 height = height.next_multiple_of(S::TILE_ROWS[2]).min(rows - row);
             }
-            let mut left = Left {
-                data: x.data[row * x.stride..].as_ptr(),
-                stride: x.stride,
-                segments: 1,
-                segment_len: w.k,
-                segment_stride: 0,
-            };
+            let mut left = Left::rows(x.data[row * x.stride..].as_ptr(), x.stride, w.k);
             // The gate scales whichever is smaller: these rows or the weights.
             let weight_gate = gate.filter(|_| height >= w.n);
             if let Some(gate) = gate.filter(|_| height < w.n) {

@@ -14,6 +14,53 @@ pub struct RowsMut<'a, E = f32> {
     pub stride: usize,
 }
 
+/// Rows of a picture in a ring: so many of them are there together, and each new one takes the place of the oldest.
+#[derive(Debug, Clone, Copy)]
+pub struct Ring<'a, E = f32> {
+    /// Of all of the ring's rows.
+    pub pixels: Rows<'a, E>,
+    /// Rows of pixels that there is room for.
+    pub lines: usize,
+    /// Which of them is the picture's first.
+    pub first: usize,
+}
+
+impl<'a, E> Ring<'a, E> {
+    /// A picture of so many rows that is there as a whole.
+    pub fn whole(pixels: Rows<'a, E>, lines: usize) -> Self {
+        Ring {
+            pixels,
+            lines,
+            first: 0,
+        }
+    }
+
+    /// Where the picture's row `y` is.
+    #[inline(always)]
+    pub(super) fn line(&self, y: usize) -> usize {
+        let line = self.first + y;
+        if line < self.lines {
+            line
+        } else {
+            line - self.lines
+        }
+    }
+
+    /// # Panics
+    /// If there are fewer pixels, or more rows of the picture than in the ring.
+    pub(super) fn check(&self, height: usize, width: usize, channels: usize) {
+        assert!(
+            height <= self.lines && self.first <= self.lines,
+            "{height} rows in a ring of {}, from {} on",
+            self.lines,
+            self.first
+        );
+        let pixels = self.lines.checked_mul(width);
+        self.pixels
+            .check(pixels.expect("a ring within the address space"), channels);
+    }
+}
+
 impl<E> Rows<'_, E> {
     /// # Panics
     /// If there are fewer pixels.
@@ -44,4 +91,20 @@ fn check(len: usize, stride: usize, pixels: usize, channels: usize) {
             "{pixels} rows of {channels} channels, {stride} apart, in {len} values"
         );
     }
+}
+
+/// The rows of a picture in a ring of `lines`, from the one `first` on; there is nothing in the others.
+#[cfg(test)]
+pub(super) fn turned<E: super::Element>(
+    picture: &[E],
+    height: usize,
+    lines: usize,
+    first: usize,
+) -> Vec<E> {
+    let row_len = picture.len().checked_div(height).unwrap_or(0);
+    let mut ring = vec![E::from_f32(f32::NAN); lines * row_len];
+    for (y, row) in picture.chunks_exact(row_len.max(1)).enumerate() {
+        ring[(first + y) % lines * row_len..][..row_len].copy_from_slice(row);
+    }
+    ring
 }

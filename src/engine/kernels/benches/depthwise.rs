@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use edge_classify_kernels::{Activation, Isa, Kernel, Rows, RowsMut, Simd, Window};
+use edge_classify_kernels::{Activation, Isa, Kernel, Ring, Rows, RowsMut, Simd, Window};
 use edge_classify_kernels::{PackedDepthwise, depthwise};
 
 /// Input height and width, channels, kernel, stride; padded to give the input's size over the stride.
@@ -125,7 +125,7 @@ impl Layer {
                 stride: channels,
             };
             depthwise(
-                x,
+                Ring::whole(x, self.window.height),
                 &self.window,
                 &self.w,
                 activation,

@@ -3,8 +3,10 @@ use proptest::prelude::*;
 use half::f16;
 
 use super::*;
+use crate::Rows;
 use crate::activation::Activation;
 use crate::pointwise::tests::{random_of, tolerance};
+use crate::rows::turned;
 
 fn check_both(window: Window, channels: usize, outputs: usize, activation: Activation, seed: u64) {
     check_shape::<f32>(window, channels, outputs, activation, seed);
@@ -19,6 +21,17 @@ fn check_shape<E: Element>(
     seed: u64,
 ) {
     let (x, given) = random_of::<E>(seed, window.height * window.width * channels);
+    let lines = window.height + (seed % 3) as usize;
+    let first = (seed / 3) as usize % lines;
+    let ring = turned(&given, window.height, lines, first);
+    let ring = Ring {
+        pixels: Rows {
+            data: &ring,
+            stride: channels,
+        },
+        lines,
+        first,
+    };
     let area = window.kernel_h * window.kernel_w;
     let (weights, _) = random_of::<E>(seed + 1, outputs * channels * area);
     let (bias, given_bias) = random_of::<E>(seed + 2, outputs);
@@ -42,7 +55,7 @@ fn check_shape<E: Element>(
         let (upper, lower) = out.split_at_mut(middle * window.out_width * outputs);
         for (rows, data) in [(0..middle, upper), (middle..window.out_height, lower)] {
             conv(
-                &given,
+                ring,
                 &window,
                 &w,
                 &epilogue,
@@ -186,7 +199,7 @@ proptest! {
 }
 
 #[test]
-#[should_panic(expected = "input values")]
+#[should_panic(expected = "16 rows of 3 channels")]
 fn a_short_image_is_refused() {
     let window = window([4, 4], [3, 3], [1, 1], [1, 1], [0, 0, 0, 0]);
     let w = PackedConv::new(Isa::available()[0], &[0.0; 27], 1, 3, 3, 3);
@@ -195,8 +208,12 @@ fn a_short_image_is_refused() {
         residual: None,
         activation: Activation::Identity,
     };
+    let x = Rows {
+        data: &[0.0; 47],
+        stride: 3,
+    };
     conv(
-        &[0.0; 47],
+        Ring::whole(x, 4),
         &window,
         &w,
         &epilogue,

@@ -36,12 +36,13 @@ impl<E: Element> Kernel<E> for General<'_, E> {
                         let count = to.len();
                         let mut sum = simd.load(w.bias[c..][..S::LANES].as_ptr());
                         for i in taps_h.clone() {
-                            let line = y * window.stride_h + i * window.dilation_h - window.pad_top;
+                            let line = x
+                                .line(y * window.stride_h + i * window.dilation_h - window.pad_top);
                             for j in taps_w.clone() {
                                 let at = column * window.stride_w + j * window.dilation_w
                                     - window.pad_left;
-                                let pixel =
-                                    &x.data[(line * window.width + at) * x.stride + c..][..count];
+                                let pixel = &x.pixels.data
+                                    [(line * window.width + at) * x.pixels.stride + c..][..count];
                                 let tap =
                                     &w.taps[(i * w.kernel_w + j) * w.stride + c..][..S::LANES];
                                 let pixel = simd.load_first(pixel.as_ptr(), count);

@@ -10,6 +10,9 @@ use crate::{Activation, Element, Kernel, Simd, Window};
 /// room for the inputs in 16 registers.
 const STRIP: usize = 7;
 
+/// Input lines of one or two rows of the output.
+const MOST_LINES: usize = 11;
+
 /// How many of a strip's input columns may be outside of the picture, and must be asked for: none,
 const INSIDE: u8 = 0;
 /// half a kernel's width at each end,
@@ -56,7 +59,8 @@ impl<E: Element, const K: usize, const T: usize> Kernel<E> for Strips<'_, E, K, 
 struct View<S: Simd> {
     simd: S,
     pixel: usize,
-    line: usize,
+    /// Where the first pixel of each of `lines` is, from that of the picture's rows on.
+    starts: [usize; MOST_LINES],
     tap_stride: usize,
     /// The input's lines, from the strip's first, in the picture.
     lines: Range<usize>,
@@ -81,6 +85,12 @@ impl<E: Element, const K: usize, const T: usize> Strips<'_, E, K, T> {
         } = self.0.window;
         let top = (y * T) as isize - pad_top as isize;
         let lines = within(top, height, (R - 1) * T + K);
+        let pixel = self.0.x.pixels.stride;
+        let mut starts = [0; MOST_LINES];
+        for line in lines.clone() {
+            let y = self.0.x.line((top + line as isize) as usize);
+            starts[line] = y * width * pixel;
+        }
         for at in (0..out_width).step_by(STRIP) {
             let count = STRIP.min(out_width - at);
             let left = (at * T) as isize - pad_left as isize;
@@ -90,15 +100,15 @@ impl<E: Element, const K: usize, const T: usize> Strips<'_, E, K, T> {
             let inside = columns.len() == Self::SPAN && lines.len() == (R - 1) * T + K;
             let view = View {
                 simd,
-                pixel: self.0.x.stride,
-                line: width * self.0.x.stride,
+                pixel,
+                starts,
                 tap_stride: self.0.w.stride,
                 lines: lines.clone(),
                 columns: ((1u32 << columns.end) - 1) & !((1u32 << columns.start) - 1),
             };
-            // Where the strip's first pixel is, or would be.
-            let x = self.0.x.data.as_ptr();
-            let x = x.wrapping_offset((top * width as isize + left) * view.pixel as isize);
+            // Where the strip's first pixel would be in the first of the rows.
+            let x = self.0.x.pixels.data.as_ptr();
+            let x = x.wrapping_offset(left * pixel as isize);
             let to = y * out_width + at;
             if inside {
                 self.strips::<S, R, INSIDE>(&view, x, to, count);
@@ -221,7 +231,9 @@ impl<E: Element, const K: usize, const T: usize> Strips<'_, E, K, T> {
         sums: &mut [[S::V; STRIP]; R],
     ) {
         let simd = view.simd;
-        let mut x = reached(x.wrapping_add(line * view.line));
+        // SAFETY: by this function's contract.
+        let start = unsafe { *view.starts.get_unchecked(line) };
+        let mut x = reached(x.wrapping_add(start));
         let sees = |r: usize| line >= r * T && line - r * T < K;
         let mut taps = [[sums[0][0]; K]; R];
         unroll!(r < R, {

@@ -1,4 +1,6 @@
 use super::*;
+use crate::Rows;
+use crate::rows::turned;
 use half::f16;
 use proptest::prelude::*;
 
@@ -83,10 +85,22 @@ fn compare<E: Element>(
     let stride = channels + extra.0;
     let (x, given) = values_of::<E>(window.height * window.width * stride, 1);
     let x = Rows { data: &x, stride };
+    let lines = window.height + extra.1 % 3;
+    let first = (extra.0 + channels) % lines;
+    let ring = turned(&given, window.height, lines, first);
+    let ring = Ring {
+        pixels: Rows {
+            data: &ring,
+            stride,
+        },
+        lines,
+        first,
+    };
     let given = Rows {
         data: &given[..],
         stride,
     };
+    let given = Ring::whole(given, window.height);
     let taps = window.kernel_h * window.kernel_w;
     let tolerance = tolerance::<E>(taps);
     let (weights, _) = values_of::<E>(channels * taps, 2);
@@ -126,8 +140,8 @@ fn compare<E: Element>(
             data: &mut without,
             stride: out_stride,
         };
-        depthwise(given, window, &w, activation, rows.clone(), to, None);
-        assert_eq!(out, without, "{}: with sums and without", isa.name());
+        depthwise(ring, window, &w, activation, rows.clone(), to, None);
+        assert_eq!(out, without, "{}: without sums, in a ring", isa.name());
         for (at, pixel) in out.chunks(out_stride).enumerate() {
             let there = if rows.contains(&(at / window.out_width)) {
                 channels
@@ -264,11 +278,12 @@ fn with_lengths(x: usize, out: usize, sums: usize, rows: Range<usize>) {
         data: &mut out,
         stride: 8,
     };
+    let x = Rows {
+        data: &x,
+        stride: 8,
+    };
     depthwise(
-        Rows {
-            data: &x,
-            stride: 8,
-        },
+        Ring::whole(x, 4),
         &three_by_three(),
         &w,
         Activation::Identity,
@@ -305,4 +320,28 @@ fn short_sums_are_refused() {
 #[should_panic(expected = "rows 0..5 of 4")]
 fn rows_beyond_the_output_are_refused() {
     with_lengths(128, 128, 8, 0..5);
+}
+
+#[test]
+#[should_panic(expected = "4 rows in a ring of 3")]
+fn a_ring_without_room_is_refused() {
+    let w = PackedDepthwise::<f32>::new(Isa::available()[0], &values(72, 1), None, 8, 3, 3);
+    let pixels = Rows {
+        data: &[0.0; 128],
+        stride: 8,
+    };
+    let out = RowsMut {
+        data: &mut [0.0; 128],
+        stride: 8,
+    };
+    let x = Ring::whole(pixels, 3);
+    depthwise(
+        x,
+        &three_by_three(),
+        &w,
+        Activation::Identity,
+        0..4,
+        out,
+        None,
+    );
 }

@@ -128,7 +128,15 @@ fn check<E: Element>(case: &Case) {
                 stride: out_stride,
             };
             let rows = row(part)..row(part + 1);
-            depthwise(between, &window, &d, relu, rows, out, Some(sums));
+            depthwise(
+                Ring::whole(between, window.height),
+                &window,
+                &d,
+                relu,
+                rows,
+                out,
+                Some(sums),
+            );
         }
 
         let (mut out, mut sums) = fresh();

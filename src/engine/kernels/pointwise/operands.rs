@@ -1,7 +1,8 @@
 //! What a product is of, and what follows it.
 
 /// Rows of the left factor. A row is `segments` runs of `segment_len` values, `segment_stride` apart: one run for a
-/// pointwise convolution, one for each row of the kernel for a dense one.
+/// pointwise convolution, one for each row of the kernel for a dense one. Those after the first `before_turn` are `turn`
+/// values before where they would be.
 #[derive(Clone, Copy)]
 pub struct Left<E> {
     pub data: *const E,
@@ -9,6 +10,8 @@ pub struct Left<E> {
     pub segments: usize,
     pub segment_len: usize,
     pub segment_stride: usize,
+    pub before_turn: usize,
+    pub turn: usize,
 }
 
 /// Weights of some adjacent columns, and what is fetched into caches while they are multiplied.
@@ -61,6 +64,32 @@ pub struct Right<E> {
 }
 
 impl<E> Left<E> {
+    /// Rows of one run each.
+    pub fn rows(data: *const E, stride: usize, len: usize) -> Self {
+        Left {
+            data,
+            stride,
+            segments: 1,
+            segment_len: len,
+            segment_stride: 0,
+            before_turn: 1,
+            turn: 0,
+        }
+    }
+
+    /// Where a run of the first row begins.
+    #[inline(always)]
+    pub(super) fn segment(&self, index: usize) -> *const E {
+        let turn = if index < self.before_turn {
+            0
+        } else {
+            self.turn
+        };
+        self.data
+            .wrapping_add(index * self.segment_stride)
+            .wrapping_sub(turn)
+    }
+
     /// # Safety
     /// There are at least `row` rows.
     #[inline(always)]

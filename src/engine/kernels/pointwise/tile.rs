@@ -252,7 +252,7 @@ unsafe fn several<S: Simd, const M: usize, const N: usize>(
             if segment >= left.segments {
                 break;
             }
-            start = start.add(left.segment_stride);
+            start = left.segment(segment);
         }
         store(simd, sums, right, finish);
     }
@@ -352,7 +352,7 @@ unsafe fn single<S: Simd, const N: usize>(
         let mut sums = [[simd.splat(0.0); N]; 4];
         sums[0] = bias;
         for segment in 0..left.segments {
-            let x = left.data.add(segment * left.segment_stride);
+            let x = left.segment(segment);
             let step = N * S::LANES;
             let lanes = S::PRODUCT_LANES;
             for k in 0..left.segment_len / lanes {
