@@ -26,9 +26,8 @@ pub enum By {
     Channels,
 }
 
-/// Bands that are tried, the highest first. A kernel takes two rows at a time, and adds up sums by such pairs: even bands
-/// leave these what they are without, and where there are sums no others are tried.
-const BANDS: [usize; 5] = [8, 6, 4, 2, 1];
+/// Bands that are tried, the highest first: even ones, as a kernel takes two rows at a time, and adds up sums by such pairs.
+const BANDS: [usize; 4] = [8, 6, 4, 2];
 
 /// Groups of all layers that are run, in their order. `has_mean`: whether a layer adds up sums. `cache` is the bytes of the
 /// cache that one thread may fill; without it, each layer is by itself. `element`: bytes
@@ -97,8 +96,7 @@ fn longest(
         .filter(|chain| apart(chain))
     {
         let chain_layers: Vec<&Layer> = chain.iter().map(|index| &layers[*index]).collect();
-        let summed = has_mean(chain[chain.len() - 1]);
-        for band in BANDS.into_iter().filter(|band| !summed || band % 2 == 0) {
+        for band in BANDS {
             let saved = saved(net, &chain_layers, band, cache);
             if saved > best.0 {
                 let layers = chain.to_vec();

@@ -85,27 +85,29 @@ impl<E: Element, const K: usize, const T: usize> Strips<'_, E, K, T> {
         } = self.0.window;
         let top = (y * T) as isize - pad_top as isize;
         let lines = within(top, height, (R - 1) * T + K);
+        let all_lines = lines.len() == (R - 1) * T + K;
         let pixel = self.0.x.pixels.stride;
         let mut starts = [0; MOST_LINES];
         for line in lines.clone() {
             let y = self.0.x.line((top + line as isize) as usize);
             starts[line] = y * width * pixel;
         }
+        let mut view = View {
+            simd,
+            pixel,
+            starts,
+            tap_stride: self.0.w.stride,
+            lines,
+            columns: 0,
+        };
         for at in (0..out_width).step_by(STRIP) {
             let count = STRIP.min(out_width - at);
             let left = (at * T) as isize - pad_left as isize;
             let columns = within(left, width, (count - 1) * T + K);
             let whole =
                 count == STRIP && columns.start <= K / 2 && columns.end + K / 2 >= Self::SPAN;
-            let inside = columns.len() == Self::SPAN && lines.len() == (R - 1) * T + K;
-            let view = View {
-                simd,
-                pixel,
-                starts,
-                tap_stride: self.0.w.stride,
-                lines: lines.clone(),
-                columns: ((1u32 << columns.end) - 1) & !((1u32 << columns.start) - 1),
-            };
+            let inside = columns.len() == Self::SPAN && all_lines;
+            view.columns = ((1u32 << columns.end) - 1) & !((1u32 << columns.start) - 1);
             // Where the strip's first pixel would be in the first of the rows.
             let x = self.0.x.pixels.data.as_ptr();
             let x = x.wrapping_offset(left * pixel as isize);
