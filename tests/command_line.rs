@@ -327,7 +327,33 @@ fn doctor_tells_about_the_machine() {
         text.contains("tf_efficientnet_lite0: models/tf_efficientnet_lite0.onnx"),
         "{text}"
     );
-    // Every problem comes with its remedy.
+    every_problem_has_a_remedy(&text);
+}
+
+#[test]
+fn doctor_tells_of_a_board_that_is_named() {
+    let output = run(&["doctor", "--board", "raspberry_pi_4"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = stdout(&output);
+    for said in [
+        "boards/raspberry_pi_4.toml",
+        "4 x Cortex-A72",
+        "--threads 4",
+        "aarch64-unknown-linux-gnu",
+    ] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    every_problem_has_a_remedy(&text);
+    let output = run(&["doctor", "--board", "raspberry_pi_6"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("raspberry_pi_5"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+fn every_problem_has_a_remedy(text: &str) {
     let problems = text.lines().filter(|line| line.starts_with("  ! ")).count();
     let remedies = text
         .lines()

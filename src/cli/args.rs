@@ -7,15 +7,13 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgGroup, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use super::engine_args::{BoardArgs, EngineArgs};
 #[cfg(feature = "host")]
 use super::host_args::{CompileArgs, ExportArgs};
 use super::models::ModelsArgs;
 use super::validate::ValidateArgs;
-use super::values::{
-    at_least_one, log_filter, precision, probability, rate, seconds, size, threads,
-};
+use super::values::{at_least_one, log_filter, probability, rate, seconds, size};
 use crate::camera::PixelFormat;
-use crate::engine::{Precision, Threads};
 use crate::preprocess::Pipeline;
 
 /// Classify camera frames or pictures with a mobile-efficient network.
@@ -84,7 +82,7 @@ pub enum Command {
     /// Measure precision on labelled pictures, or compare two models
     Validate(ValidateArgs),
     /// Check this machine: processor, cameras, permissions, models, temperature
-    Doctor,
+    Doctor(BoardArgs),
 }
 
 #[derive(Debug, Args)]
@@ -123,13 +121,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = probability)]
     pub threshold: f32,
 
-    /// Threads for one inference; auto: the fast cores that this process may use
-    #[arg(long, value_name = "N|auto", default_value = "1", value_parser = threads)]
-    pub threads: Threads,
-
-    /// Type in which to compute: f32, or fp16 where the processor has it [default: a plan's, or f32]
-    #[arg(long, value_name = "f32|fp16", value_parser = precision)]
-    pub precision: Option<Precision>,
+    #[command(flatten)]
+    pub engine: EngineArgs,
 
     /// Preprocessing pipeline, instead of the model's own
     #[arg(long, value_enum)]
@@ -178,17 +171,8 @@ pub struct InspectArgs {
     /// Model by name or file
     pub model: String,
 
-    /// As it is run on so many threads
-    #[arg(long, value_name = "N", default_value = "1", value_parser = threads)]
-    pub threads: Threads,
-
-    /// Type in which to compute: f32, or fp16 where the processor has it [default: a plan's, or f32]
-    #[arg(long, value_name = "f32|fp16", value_parser = precision)]
-    pub precision: Option<Precision>,
-
-    /// Compute each layer by itself, none together by bands of rows or by channels
-    #[arg(long)]
-    pub no_fuse: bool,
+    #[command(flatten)]
+    pub engine: EngineArgs,
 }
 
 #[derive(Debug, Args)]
@@ -196,13 +180,8 @@ pub struct BenchArgs {
     /// Model by name or file
     pub model: String,
 
-    /// Threads for one inference; auto: the fast cores that this process may use
-    #[arg(long, value_name = "N|auto", default_value = "1", value_parser = threads)]
-    pub threads: Threads,
-
-    /// Type in which to compute: f32, or fp16 where the processor has it [default: a plan's, or f32]
-    #[arg(long, value_name = "f32|fp16", value_parser = precision)]
-    pub precision: Option<Precision>,
+    #[command(flatten)]
+    pub engine: EngineArgs,
 
     /// How long to measure, after a tenth of it to warm up
     #[arg(long, value_name = "S", default_value = "3", value_parser = seconds)]
@@ -215,10 +194,6 @@ pub struct BenchArgs {
     /// Measure each layer, too, in inferences of their own
     #[arg(long)]
     pub layers: bool,
-
-    /// Compute each layer by itself, none together by bands of rows or by channels
-    #[arg(long)]
-    pub no_fuse: bool,
 
     /// Print a JSON object
     #[arg(long)]
@@ -238,17 +213,8 @@ pub struct InferArgs {
     #[arg(long, value_name = "FILE")]
     pub output: PathBuf,
 
-    /// Threads for one inference; auto: the fast cores that this process may use
-    #[arg(long, value_name = "N|auto", default_value = "1", value_parser = threads)]
-    pub threads: Threads,
-
-    /// Type in which to compute: f32, or fp16 where the processor has it [default: a plan's, or f32]
-    #[arg(long, value_name = "f32|fp16", value_parser = precision)]
-    pub precision: Option<Precision>,
-
-    /// Compute each layer by itself, none together by bands of rows or by channels
-    #[arg(long)]
-    pub no_fuse: bool,
+    #[command(flatten)]
+    pub engine: EngineArgs,
 }
 
 #[cfg(test)]

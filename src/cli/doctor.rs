@@ -1,5 +1,6 @@
 //! `doctor`: what this machine is, what is wrong with it, and what to do.
 
+mod board;
 pub(super) mod cpu;
 mod thermal;
 
@@ -9,17 +10,23 @@ use std::os::unix::fs::MetadataExt;
 use anyhow::Result;
 use nix::unistd::{Gid, Group, Uid, User, getgroups};
 
+use crate::board::Board;
 use crate::camera::{CSI_WAYS_OUT, CameraError, CameraReport, CameraStatus, probe, stable_names};
 use crate::model::Library;
 
-pub fn doctor() -> Result<()> {
+/// `board`: the one that this is, if it is a known one.
+pub fn doctor(board: Option<&Board>) -> Result<()> {
     let mut report = Report {
         out: io::stdout().lock(),
         problems: 0,
     };
     program(&mut report)?;
     cpu::check(&mut report)?;
-    thermal::check(&mut report)?;
+    board::check(&mut report, board)?;
+    thermal::check(
+        &mut report,
+        board.and_then(|board| board.throttled.as_deref()),
+    )?;
     cameras(&mut report)?;
     models(&mut report)?;
     let problems = report.problems;

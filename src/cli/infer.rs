@@ -9,12 +9,10 @@ use npyz::{NpyFile, Order, WriterBuilder};
 
 use super::args::InferArgs;
 use crate::daemon;
-use crate::engine::Options;
 
 pub fn infer(args: &InferArgs) -> Result<()> {
     let installed = super::find_model(&args.model)?;
-    let options = Options::new(args.threads)?.in_precision(args.precision)?;
-    let options = options.fusing(!args.no_fuse);
+    let options = args.engine.options()?;
     let mut session = daemon::load_session(&installed, &options)?;
     let (height, width) = session.input_size();
     let tensor = read(&args.tensor, [1, 3, height as u64, width as u64])

@@ -7,15 +7,14 @@ use anyhow::{Context, Result};
 use super::args::InspectArgs;
 use super::table;
 use crate::daemon;
-use crate::engine::{LayerReport, Options, Report};
+use crate::engine::{LayerReport, Report};
 use crate::session::Program;
 use crate::text::one_line;
 use edge_classify_kernels::Activation;
 
 pub fn inspect(args: &InspectArgs) -> Result<()> {
     let installed = super::find_model(&args.model)?;
-    let options = Options::new(args.threads)?.in_precision(args.precision)?;
-    let options = options.fusing(!args.no_fuse);
+    let options = args.engine.options()?;
     let mut out = io::stdout().lock();
     match daemon::load_program(&installed)? {
         Program::Net(net) => print(&Report::new(net, &options)?, &mut out),

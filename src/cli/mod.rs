@@ -9,6 +9,7 @@ mod compile;
 #[cfg(feature = "host")]
 mod conversion;
 mod doctor;
+mod engine_args;
 #[cfg(feature = "host")]
 mod export;
 #[cfg(feature = "host")]
@@ -66,7 +67,7 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "host")]
         Some(Command::Export(args)) => export::export(&args),
         Some(Command::Validate(args)) => validate::validate(&args),
-        Some(Command::Doctor) => doctor::doctor(),
+        Some(Command::Doctor(args)) => doctor::doctor(args.board().as_ref()),
         None => run::run(&cli.run),
     };
     match result {

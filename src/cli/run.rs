@@ -7,7 +7,6 @@ use anyhow::{Context, Result, bail};
 use super::args::{OutputFormat, RunArgs};
 use crate::camera::{CameraOptions, Files, LiveCamera, Source, TestPicture};
 use crate::daemon::{self, Classifier, Limits, Outcome, Selection, Stop};
-use crate::engine::Options;
 use crate::preprocess::Size;
 use crate::sinks::{JsonLines, Sink, Text};
 
@@ -17,7 +16,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
     stop.on_signals().context("cannot handle signals")?;
     let name = args.model.as_deref().expect("clap requires it");
     let installed = super::find_model(name)?;
-    let options = Options::new(args.threads)?.in_precision(args.precision)?;
+    let options = args.engine.options()?;
     let mut model = daemon::load(&installed, args.labels.as_deref(), &options)?;
     if let Some(preprocessing) = args.preprocessing {
         model.spec.pipeline = preprocessing.into();

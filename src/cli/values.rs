@@ -41,12 +41,21 @@ pub fn probability(text: &str) -> Result<f32, String> {
     value.ok_or_else(|| "expected a number from 0 to 1".to_owned())
 }
 
-pub fn threads(text: &str) -> Result<Threads, String> {
+/// How many threads are asked for.
+#[derive(Debug, Clone, Copy)]
+pub enum ThreadCount {
+    Auto,
+    Of(Threads),
+}
+
+pub fn threads(text: &str) -> Result<ThreadCount, String> {
     if text == "auto" {
-        return Ok(Threads::auto());
+        return Ok(ThreadCount::Auto);
     }
     let threads = text.parse().ok().and_then(Threads::new);
-    threads.ok_or_else(|| format!("expected auto or a number from 1 to {}", Threads::MAX))
+    threads
+        .map(ThreadCount::Of)
+        .ok_or_else(|| format!("expected auto or a number from 1 to {}", Threads::MAX))
 }
 
 pub fn precision(text: &str) -> Result<Precision, String> {

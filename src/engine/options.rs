@@ -20,12 +20,17 @@ pub struct Options {
 impl Options {
     /// What is best on this processor, or is asked for by [`super::ISA_VARIABLE`].
     pub fn new(threads: Threads) -> Result<Options, EngineError> {
-        /// Where the system does not tell: as much as the smallest boards have for a core.
+        Options::with_level_2(threads, None)
+    }
+
+    /// The same. `level_2`: bytes of that cache for each thread, where the system does not tell.
+    pub fn with_level_2(threads: Threads, level_2: Option<usize>) -> Result<Options, EngineError> {
+        /// As much as the smallest boards have for a core.
         const UNKNOWN: usize = 128 << 10;
         Ok(Options {
             isa: chosen_isa()?,
             threads,
-            cache: Some(cache::level_2(threads.get()).unwrap_or(UNKNOWN)),
+            cache: cache::level_2(threads.get()).or(level_2).or(Some(UNKNOWN)),
             precision: None,
         })
     }

@@ -17,11 +17,14 @@ impl Threads {
             .map(Threads)
     }
 
-    /// As many as there are cores of the fastest kind, but no more than this process may use: an inference is done when its
-    /// slowest thread is, and one beyond a limit of the container waits for the others.
-    pub fn auto() -> Self {
+    /// As many as are `best` here, or else as there are cores of the fastest kind; but no more than this process may use: an
+    /// inference is done when its slowest thread is, and one beyond a limit of the container waits for the others.
+    pub fn auto(best: Option<Threads>) -> Self {
         let allowed = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let count = fastest_cores(&capacities()).map_or(allowed, |fastest| fastest.min(allowed));
+        let best = best
+            .map(Threads::get)
+            .or_else(|| fastest_cores(&capacities()));
+        let count = best.map_or(allowed, |best| best.min(allowed));
         Threads::new(count.min(Self::MAX)).unwrap_or(Threads(NonZeroUsize::MIN))
     }
 
@@ -66,6 +69,8 @@ mod tests {
     #[test]
     fn no_more_than_are_allowed() {
         let allowed = std::thread::available_parallelism().unwrap();
-        assert!(Threads::auto().0 <= allowed);
+        assert!(Threads::auto(None).0 <= allowed);
+        assert!(Threads::auto(Threads::new(Threads::MAX)).0 <= allowed);
+        assert_eq!(Threads::auto(Threads::new(1)).get(), 1);
     }
 }

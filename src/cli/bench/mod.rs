@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::args::BenchArgs;
 use crate::daemon;
-use crate::engine::{LayerReport, Options};
+use crate::engine::LayerReport;
 use crate::session::{Program, Session};
 use machine::{Build, Processor};
 use times::Times;
@@ -72,8 +72,7 @@ pub fn bench(args: &BenchArgs, started: Instant) -> Result<()> {
     let installed = super::find_model(&args.model)?;
     let loading = Instant::now();
     let program = daemon::load_program(&installed)?;
-    let options = Options::new(args.threads)?.in_precision(args.precision)?;
-    let options = options.fusing(!args.no_fuse);
+    let options = args.engine.options()?;
     let layers = match &program {
         Program::Net(net) => Some(LayerReport::all(net, options.precision_of(net))),
         Program::Graph(_) => None,
@@ -87,7 +86,7 @@ pub fn bench(args: &BenchArgs, started: Instant) -> Result<()> {
     let first_result = started.elapsed();
 
     let isa = options.isa;
-    let threads = args.threads.get();
+    let threads = options.threads.get();
     let before = machine::peak(isa, precision, threads);
     let mut run = || session.run_into(&input, &mut logits);
     let (warm_up_runs, durations) = match args.runs {

@@ -10,11 +10,9 @@ use super::Report;
 /// Boards begin to throttle at 80 to 85 degrees Celsius.
 const HOT_MILLIDEGREES: i64 = 80_000;
 
-/// The Raspberry Pi firmware's flags: under-voltage, frequency capped, throttled, soft limit; the
-/// same sixteen bits up since the start.
-const THROTTLED: &str = "/sys/devices/platform/soc/soc:firmware/get_throttled";
-
-pub fn check(report: &mut Report) -> Result<()> {
+/// `throttled`: where the firmware tells by its flags, as Raspberry Pi's does: under-voltage, frequency capped, throttled,
+/// soft limit; the same sixteen bits up since the start.
+pub fn check(report: &mut Report, throttled: Option<&Path>) -> Result<()> {
     report.heading("temperature")?;
     let mut any = false;
     for (zone, millidegrees) in zones(Path::new("/sys/class/thermal")) {
@@ -32,7 +30,8 @@ pub fn check(report: &mut Report) -> Result<()> {
     if !any {
         report.fact("no sensor")?;
     }
-    let Some(flags) = fs::read_to_string(THROTTLED).ok().and_then(|text| {
+    let flags = throttled.and_then(|file| fs::read_to_string(file).ok());
+    let Some(flags) = flags.and_then(|text| {
         let digits = text.trim().trim_start_matches("0x");
         u32::from_str_radix(digits, 16).ok()
     }) else {

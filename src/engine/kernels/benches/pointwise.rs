@@ -9,7 +9,7 @@ use std::time::Instant;
 use edge_classify_kernels::conv;
 use edge_classify_kernels::pointwise;
 use edge_classify_kernels::{
-    Activation, Epilogue, Factor, Isa, Kernel, PackedConv, PackedMatrix, Rows, RowsMut, Simd,
+    Activation, Epilogue, Factor, Isa, Kernel, PackedConv, PackedMatrix, Ring, Rows, RowsMut, Simd,
     Window,
 };
 
@@ -244,7 +244,12 @@ fn conv_layer<'a>(
                 data: &mut out,
                 stride: outputs,
             };
-            conv(&x, &window, &w, &epilogue, 0..out_size, out, &mut scratch);
+            let pixels = Rows {
+                data: &x,
+                stride: channels,
+            };
+            let x = Ring::whole(pixels, size);
+            conv(x, &window, &w, &epilogue, 0..out_size, out, &mut scratch);
         },
     )
 }
