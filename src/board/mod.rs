@@ -1,4 +1,4 @@
-//! Boards, as data: `boards/*.toml`. Nothing else knows a board's name.
+//! Boards, as data: `boards/*.toml`. What holds for one of them stands there alone.
 
 use std::path::PathBuf;
 
@@ -37,7 +37,7 @@ pub struct Board {
     models: Vec<String>,
     /// Rust's name of what the program is built for.
     pub target: String,
-    /// The oldest on which that program starts.
+    /// The oldest there is for the board on which that program starts.
     pub system: System,
     /// For one inference.
     threads: usize,

@@ -53,8 +53,13 @@ impl EngineArgs {
             ThreadCount::Auto => Threads::auto(board.as_ref().map(Board::threads)),
             ThreadCount::Of(threads) => threads,
         };
-        let level_2 = board.map(|board| board.level_2(threads));
-        let options = Options::with_level_2(threads, level_2)?;
+        let options = options(threads, board.as_ref())?;
         Ok(options.in_precision(self.precision)?.fusing(!self.no_fuse))
     }
+}
+
+/// What is best on this processor, with what is known of the board.
+pub fn options(threads: Threads, board: Option<&Board>) -> Result<Options, EngineError> {
+    let level_2 = board.map(|board| board.level_2(threads));
+    Options::with_level_2(threads, level_2)
 }

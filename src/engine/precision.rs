@@ -62,8 +62,8 @@ impl Precision {
             false => String::new(),
         };
         Err(EngineError::Prepare(format!(
-            "this processor's {} does not compute in fp16, which ARM cores do from Cortex-A55 and A75 on (Raspberry Pi 5: \
-             Cortex-A76); leave out --precision fp16{otherwise}",
+            "this processor's {} does not compute in fp16, which ARM cores do from Cortex-A55 and A75 on; leave out \
+             --precision fp16{otherwise}",
             isa.name(),
         )))
     }

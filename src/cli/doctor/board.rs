@@ -31,12 +31,14 @@ pub fn check(report: &mut Report, board: Option<&Board>) -> Result<()> {
             cache.kb
         ))?;
     }
+    // A 32-bit program is another section's to tell of.
+    let is_32_bit = cfg!(target_arch = "arm");
     report.fact(format!(
         "best for one inference: --threads {}, --precision {}",
         board.threads().get(),
         match board.precision() {
-            Precision::Fp16 => "fp16, if logits right to 10 bits will do",
-            Precision::F32 => "f32",
+            Precision::Fp16 if !is_32_bit => "fp16, if logits right to 10 bits will do",
+            _ => "f32",
         }
     ))?;
     report.fact(format!(
@@ -55,10 +57,10 @@ pub fn check(report: &mut Report, board: Option<&Board>) -> Result<()> {
             )?;
         }
     }
-    let built_for = env!("BUILD_TARGET");
-    if built_for != board.target {
+    let arch = board.target.split('-').next();
+    if !is_32_bit && arch != Some(std::env::consts::ARCH) {
         report.problem(
-            format!("built for {built_for}"),
+            format!("built for {}", env!("BUILD_TARGET")),
             format!("the build for {} is the one for this board", board.target),
         )?;
     }

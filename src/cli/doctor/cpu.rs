@@ -61,8 +61,8 @@ pub(super) fn check(report: &mut Report) -> Result<()> {
     }
 }
 
-/// One line for each kind of core, with its count. x86 kernels name the model; ARM kernels give
-/// implementer and part numbers.
+/// One line for each kind of core, with its count. ARM kernels give implementer and part numbers, and some of them the
+/// architecture as the model's name; x86 kernels name the model.
 pub fn models(cpuinfo: &str) -> Vec<String> {
     let mut kinds = BTreeMap::<String, usize>::new();
     for processor in cpuinfo.split("\n\n") {
@@ -75,7 +75,7 @@ pub fn models(cpuinfo: &str) -> Vec<String> {
         if field("processor").is_none() {
             continue;
         }
-        let kind = field("model name").or_else(|| {
+        let numbered = || {
             let part = field("CPU part")?;
             let implementer = field("CPU implementer")?;
             let name = match (implementer.as_str(), part.as_str()) {
@@ -94,7 +94,8 @@ pub fn models(cpuinfo: &str) -> Vec<String> {
                     .trim()
                     .to_owned(),
             )
-        });
+        };
+        let kind = numbered().or_else(|| field("model name"));
         *kinds
             .entry(kind.unwrap_or_else(|| "unknown".to_owned()))
             .or_default() += 1;
@@ -206,6 +207,9 @@ mod tests {
             lines.iter().any(|l| l.starts_with("2 x Cortex-A72")),
             "{lines:?}"
         );
+        let xavier = "processor\t: 0\nmodel name\t: ARMv8 Processor rev 0 (v8l)\nCPU implementer\t: 0x4e\n\
+                      CPU part\t: 0x004\n\n";
+        assert!(models(xavier)[0].starts_with("1 x NVIDIA Carmel"));
         let pc =
             "processor\t: 0\nmodel name\t: Some CPU\n\nprocessor\t: 1\nmodel name\t: Some CPU\n";
         assert!(models(pc).contains(&"2 x Some CPU".to_owned()));

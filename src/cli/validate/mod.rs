@@ -16,7 +16,8 @@ pub use args::ValidateArgs;
 use args::{MergeArgs, ValidateCommand, ValidateRunArgs};
 use predictions::PredictionsFile;
 
-use super::find_model;
+use super::{engine_args, find_model};
+use crate::board::Board;
 use crate::daemon::{self, LoadedModel, Stop};
 use crate::engine::{Options, Precision, Threads};
 use crate::model::{Installed, Labels, hex};
@@ -45,7 +46,8 @@ struct Candidate<'a> {
 impl<'a> Candidate<'a> {
     fn find(name: &str, precision: Option<Precision>, args: &'a ValidateRunArgs) -> Result<Self> {
         let installed = find_model(name)?;
-        let options = Options::new(Threads::new(1).expect("one is allowed"))?;
+        let one = Threads::new(1).expect("one is allowed");
+        let options = engine_args::options(one, Board::of_this_machine().as_ref())?;
         let options = options.in_precision(precision)?;
         let labels_file = args.labels.as_deref();
         let LoadedModel {

@@ -230,7 +230,7 @@ impl There {
         if old.end > needed.start {
             return old.end.min(needed.end)..needed.end;
         }
-        // None is kept. So as these end with the ring, the next ones are not likely to turn in their middle.
+        // None is kept. These end with the ring, so that the next ones begin with it.
         self.shift = lines - needed.end % lines;
         needed
     }
@@ -251,9 +251,7 @@ impl There {
 /// At most so many rows of the input does it take for `rows` rows of the output.
 fn most_needed<E>(run: &Run<E>, rows: usize) -> usize {
     match run {
-        Run::Convolution { window, .. } | Run::Depthwise { window, .. } => {
-            (rows - 1) * window.stride_h + (window.kernel_h - 1) * window.dilation_h + 1
-        }
+        Run::Convolution { window, .. } | Run::Depthwise { window, .. } => window.most_seen(rows),
         _ => rows,
     }
 }

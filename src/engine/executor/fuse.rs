@@ -2,8 +2,8 @@
 //!
 //! An inverted residual expands its input several times over, and what the depthwise convolution reads and writes may not
 //! fit in the cache. Computed by bands of rows (depth first, rather than a layer at a time), it never leaves it; but the
-//! weights are read again for each band. Small pictures of many channels are better
-//! computed by channels: as far as the depthwise convolution none of these needs another.
+//! weights are read again for each band. Small pictures of many channels are better computed by channels: as far as the
+//! depthwise convolution none of these needs another.
 
 use crate::net::{Kind, Layer, Net, Span};
 
@@ -178,9 +178,7 @@ fn saved(net: &Net, chain: &[&Layer], band: usize, (cache, element): (usize, usi
         let shape = net.shape(pair[0].output);
         let row = shape.width * shape.channels * element;
         let needed = match pair[1].kind.window() {
-            Some(window) => {
-                (rows - 1) * window.stride_h + (window.kernel_h - 1) * window.dilation_h + 1
-            }
+            Some(window) => window.most_seen(rows),
             None => rows,
         };
         rows = needed.min(shape.height);
@@ -191,5 +189,5 @@ fn saved(net: &Net, chain: &[&Layer], band: usize, (cache, element): (usize, usi
     if held + weights > most(cache) {
         return 0;
     }
-    without.saturating_sub((bands * weights) / FASTER)
+    without.saturating_sub(bands * weights / FASTER)
 }

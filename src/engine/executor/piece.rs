@@ -44,14 +44,15 @@ impl Held {
         }
     }
 
-    /// Where the row `y` is.
-    fn line(&self, y: usize) -> usize {
-        let line = self.first + y - self.rows.start;
-        if line < self.lines {
-            line
-        } else {
-            line - self.lines
-        }
+    /// The rows from `y` on.
+    fn from<'a, E>(&self, pixels: Rows<'a, E>, y: usize) -> Ring<'a, E> {
+        let (lines, first) = (self.lines, self.first);
+        let ring = Ring {
+            pixels,
+            lines,
+            first,
+        };
+        ring.below(y - self.rows.start)
     }
 }
 
@@ -95,17 +96,13 @@ impl<E: Element> Run<E> {
                 height: held.rows.end - first,
                 ..band
             };
-            let ring = Ring {
-                pixels: x.values(),
-                lines: held.lines,
-                first: held.line(first),
-            };
-            (ring, band)
+            (held.from(x.values(), first), band)
         };
         match self {
             Run::Normalize { isa } => x.normalize(*isa, rows.start, width, out),
             Run::Pointwise { w, bias, .. } => {
-                let x = from(x.values(), held.line(rows.start) * width);
+                let ring = held.from(x.values(), rows.start);
+                let x = from(ring.pixels, ring.first * width);
                 let pixels = rows.len() * width;
                 let factor = Factor {
                     weights: w,

@@ -151,12 +151,12 @@ fn band<E>(window: &Window, channels: usize) -> usize {
     (BAND_BYTES / bytes.max(1)).clamp(1, window.out_height.max(1))
 }
 
-/// Convolves the NHWC image `x`, of which no other channels are there; writes the output rows `out_rows` to `out`, which begins at the first of them, as does
-/// the residual. `scratch` holds at least [`PackedConv::scratch_len`] values.
+/// Convolves the NHWC image `x`, whose pixels are adjacent; writes the output rows `out_rows` to `out`, which begins at the
+/// first of them, as does the residual. `scratch` holds at least [`PackedConv::scratch_len`] values.
 ///
 /// # Panics
-/// Where the weights are for another kernel size than the window's, `x` has not the window's size, `out_rows` end after
-/// the output, a stride or dilation is 0, one of the window's fields is over 32768, one of the other slices is too short,
+/// Where the weights are for another kernel size than the window's, `x` has not room for the window's rows, or fewer pixels
+/// than that, or lies between other channels, `out_rows` end after the output, a stride or dilation is 0, one of the window's fields is over 32768, one of the other slices is too short,
 /// or output pixels overlap.
 pub fn conv<E: Element>(
     x: Ring<E>,
@@ -286,7 +286,7 @@ impl<E: Element> Kernel<E> for Conv<'_, E> {
                         Left::rows(patches.as_ptr(), k, kernel_rows.len() * run)
                     };
                     let in_place = if inner.is_empty() || kernel_rows.is_empty() {
-                        gathered(0, 0)
+                        Left::rows(image.as_ptr(), 0, 0)
                     } else {
                         let y = out_row * window.stride_h + kernel_rows.start * window.dilation_h
                             - window.pad_top;

@@ -176,11 +176,11 @@ pub struct Job<'a, E> {
 }
 
 /// `out[y, x, c] = activation(sum over taps (i, j) of in[..] * w[i, j, c] + bias[c])` for the output's rows `rows`; taps
-/// outside of the picture count as zero. `x` and `out` are the whole pictures. `sums`, if given, gets added for each
-/// channel the sum of what was written: over all rows, that is the mean times the number of pixels.
+/// outside of the picture count as zero. `out` is the whole picture. `sums`, if given, gets added for each channel the sum of
+/// what was written: over all rows, that is the mean times the number of pixels.
 ///
 /// # Panics
-/// If a slice is too short for `window`, the window's kernel is not that of `w`, or `rows` ends after the output.
+/// If a slice is too short for `window`, or the ring has not room for its rows, the window's kernel is not that of `w`, or `rows` ends after the output.
 pub fn depthwise<E: Element>(
     x: Ring<E>,
     window: &Window,

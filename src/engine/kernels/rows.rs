@@ -35,6 +35,14 @@ impl<'a, E> Ring<'a, E> {
         }
     }
 
+    /// The picture without its first rows.
+    pub fn below(self, rows: usize) -> Self {
+        Ring {
+            first: self.line(rows),
+            ..self
+        }
+    }
+
     /// Where the picture's row `y` is.
     #[inline(always)]
     pub(super) fn line(&self, y: usize) -> usize {

@@ -109,6 +109,11 @@ impl Window {
         row(rows.start * self.stride_h)..row(last + 1)
     }
 
+    /// Most rows of the picture that so many rows of the output, at least one, see.
+    pub fn most_seen(&self, rows: usize) -> usize {
+        (rows - 1) * self.stride_h + (self.kernel_h - 1) * self.dilation_h + 1
+    }
+
     /// The taps of the output's row `y` that are in the picture.
     pub(super) fn taps_of_row(&self, y: usize) -> Range<usize> {
         inside(

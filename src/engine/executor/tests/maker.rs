@@ -79,23 +79,29 @@ impl Maker {
         let stride = 1 + self.below(2);
         let dilation = 1 + usize::from(self.below(4) == 0);
         let pad = self.below(kernel);
-        let out = |size: usize| {
+        // Some are of one row, or see rows of padding alone.
+        let [kernel_h, pad_top] = match self.below(8) {
+            0 => [1, 0],
+            1 => [kernel, kernel + self.below(3)],
+            _ => [kernel, pad],
+        };
+        let out = |size: usize, kernel: usize, pad: usize| {
             let reach = (kernel - 1) * dilation + 1;
             1 + (size + 2 * pad).saturating_sub(reach) / stride
         };
         Window {
             height: input.height,
             width: input.width,
-            kernel_h: kernel,
+            kernel_h,
             kernel_w: kernel,
             stride_h: stride,
             stride_w: stride,
             dilation_h: dilation,
             dilation_w: dilation,
-            pad_top: pad,
+            pad_top,
             pad_left: pad,
-            out_height: out(input.height),
-            out_width: out(input.width),
+            out_height: out(input.height, kernel_h, pad_top),
+            out_width: out(input.width, kernel, pad),
         }
     }
 

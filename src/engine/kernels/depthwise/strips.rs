@@ -59,7 +59,7 @@ impl<E: Element, const K: usize, const T: usize> Kernel<E> for Strips<'_, E, K, 
 struct View<S: Simd> {
     simd: S,
     pixel: usize,
-    /// Where the first pixel of each of `lines` is, from that of the picture's rows on.
+    /// Where the first pixel of each of `lines` is, from that of the ring's first row on.
     starts: [usize; MOST_LINES],
     tap_stride: usize,
     /// The input's lines, from the strip's first, in the picture.
@@ -108,7 +108,7 @@ impl<E: Element, const K: usize, const T: usize> Strips<'_, E, K, T> {
                 count == STRIP && columns.start <= K / 2 && columns.end + K / 2 >= Self::SPAN;
             let inside = columns.len() == Self::SPAN && all_lines;
             view.columns = ((1u32 << columns.end) - 1) & !((1u32 << columns.start) - 1);
-            // Where the strip's first pixel would be in the first of the rows.
+            // Where the strip's first pixel would be in the ring's first row.
             let x = self.0.x.pixels.data.as_ptr();
             let x = x.wrapping_offset(left * pixel as isize);
             let to = y * out_width + at;
@@ -192,8 +192,8 @@ impl<E: Element, const K: usize, const T: usize> Strips<'_, E, K, T> {
     /// The sums of `R` strips for a vector of channels, before the activation.
     ///
     /// # Safety
-    /// From `x` on there are a vector of channels of each of the view's lines and columns (all that `EDGE` does not let be missing); from
-    /// `weights` on one of each tap.
+    /// From where each of the view's lines starts, counted from `x`, there are a vector of channels of each of its columns
+    /// (all that `EDGE` does not let be missing); from `weights` on one of each tap.
     #[inline(always)]
     unsafe fn sum_up<S: Simd<Element = E>, const R: usize, const EDGE: u8>(
         view: &View<S>,
