@@ -6,7 +6,6 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::engine::{Precision, Threads};
-use crate::nearest::nearest;
 
 macro_rules! bundled {
     ($($name:literal)*) => {
@@ -74,12 +73,9 @@ pub struct Cache {
 }
 
 #[derive(Debug, Error)]
-#[error("no board named '{name}'; {}: {}", match near { true => "nearest", false => "there are" }, names.join(", "))]
+#[error("no board named '{name}'; there are: {}", BUNDLED.map(|(file, _)| file).join(", "))]
 pub struct UnknownBoard {
     name: String,
-    names: Vec<String>,
-    /// Whether these are like the name.
-    near: bool,
 }
 
 impl Board {
@@ -96,18 +92,12 @@ impl Board {
 
     /// The one with this file name.
     pub fn named(name: &str) -> Result<Board, UnknownBoard> {
+        let unknown = || UnknownBoard {
+            name: name.to_owned(),
+        };
         Board::all()
             .find(|board| board.file == name)
-            .ok_or_else(|| {
-                let all: Vec<String> = BUNDLED.iter().map(|(file, _)| (*file).to_owned()).collect();
-                let nearest = nearest(name, &all);
-                let near = !nearest.is_empty();
-                UnknownBoard {
-                    name: name.to_owned(),
-                    names: if near { nearest } else { all },
-                    near,
-                }
-            })
+            .ok_or_else(unknown)
     }
 
     /// The one on which this program runs, if it is known.

@@ -78,9 +78,9 @@ fn fp16_is_best_where_it_is_native() {
 }
 
 #[test]
-fn an_unknown_name_is_told_the_nearest() {
+fn an_unknown_name_is_told_which_there_are() {
     let error = Board::named("raspberry_pi_6").unwrap_err().to_string();
-    assert!(error.contains("raspberry_pi_5"), "{error}");
-    let error = Board::named("toaster").unwrap_err().to_string();
-    assert!(error.contains("jetson_nano"), "{error}");
+    for said in ["'raspberry_pi_6'", "jetson_nano", "raspberry_pi_5"] {
+        assert!(error.contains(said), "{error}");
+    }
 }

@@ -61,6 +61,18 @@ pub(super) fn check(report: &mut Report) -> Result<()> {
     }
 }
 
+/// ARM's implementer and part numbers, and what they stand for.
+const ARM_CORES: [[&str; 3]; 8] = [
+    ["0x41", "0xd03", "Cortex-A53"],
+    ["0x41", "0xd04", "Cortex-A35"],
+    ["0x41", "0xd05", "Cortex-A55"],
+    ["0x41", "0xd07", "Cortex-A57"],
+    ["0x41", "0xd08", "Cortex-A72"],
+    ["0x41", "0xd0b", "Cortex-A76"],
+    ["0x41", "0xd42", "Cortex-A78AE"],
+    ["0x4e", "0x004", "NVIDIA Carmel"],
+];
+
 /// One line for each kind of core, with its count. ARM kernels give implementer and part numbers, and some of them the
 /// architecture as the model's name; x86 kernels name the model.
 pub fn models(cpuinfo: &str) -> Vec<String> {
@@ -78,17 +90,8 @@ pub fn models(cpuinfo: &str) -> Vec<String> {
         let numbered = || {
             let part = field("CPU part")?;
             let implementer = field("CPU implementer")?;
-            let name = match (implementer.as_str(), part.as_str()) {
-                ("0x41", "0xd03") => "Cortex-A53",
-                ("0x41", "0xd04") => "Cortex-A35",
-                ("0x41", "0xd05") => "Cortex-A55",
-                ("0x41", "0xd07") => "Cortex-A57",
-                ("0x41", "0xd08") => "Cortex-A72",
-                ("0x41", "0xd0b") => "Cortex-A76",
-                ("0x41", "0xd42") => "Cortex-A78AE",
-                ("0x4e", "0x004") => "NVIDIA Carmel",
-                _ => "",
-            };
+            let is = |core: &&[&str; 3]| core[..2] == [&implementer, &part];
+            let name = ARM_CORES.iter().find(is).map_or("", |core| core[2]);
             Some(
                 format!("{name} (implementer {implementer}, part {part})")
                     .trim()
@@ -191,6 +194,16 @@ mod tests {
         assert_eq!(present(pi5), ["neon", "vfpv4", "dotprod", "fp16"]);
         assert!(present(pi_zero).is_empty() && present("").is_empty());
         assert!(arm::is_64_bit(pi5) && !arm::is_64_bit(pi2));
+    }
+
+    #[test]
+    fn the_cores_of_all_boards_are_known() {
+        for board in crate::board::Board::all() {
+            for cores in &board.cores {
+                let known = ARM_CORES.iter().any(|core| core[2] == cores.kind);
+                assert!(known, "{}: {}", board.file, cores.kind);
+            }
+        }
     }
 
     #[test]
