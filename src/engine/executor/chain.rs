@@ -10,11 +10,12 @@ use super::piece::{Held, Piece, from};
 use super::source::Source;
 use super::step::Run;
 use super::sums::Means;
+use super::whole_lines;
 
 /// Most layers of a chain.
 pub const MOST: usize = 8;
 
-/// With the normalisation of a picture before them.
+/// With the reading of the network's input before them.
 const MOST_LINKS: usize = MOST + 1;
 
 /// Layers of which each reads what the one before writes, and nobody else does.
@@ -70,7 +71,7 @@ impl<E: Element> Link<E> {
 
 impl<E: Element> Chain<E> {
     /// # Panics
-    /// If there are more than [`MOST`] and a normalisation, or one of them cannot be computed by rows.
+    /// If there are more than [`MOST`] and a reading, or one of them cannot be computed by rows.
     pub fn new(mut links: Vec<Link<E>>, band: usize) -> Self {
         assert!(
             links.len() <= MOST_LINKS,
@@ -87,7 +88,7 @@ impl<E: Element> Chain<E> {
         let mut offset = 0;
         for link in &mut links {
             link.offset = offset;
-            offset += link.held * link.row_len();
+            offset += whole_lines::<E>(link.held * link.row_len());
         }
         Chain { links, band }
     }
@@ -96,9 +97,9 @@ impl<E: Element> Chain<E> {
         &self.links
     }
 
-    /// Whether it can begin with a picture.
-    pub fn normalizes(&self) -> bool {
-        matches!(self.links[0].run, Run::Normalize { .. })
+    /// Whether it begins with the network's input.
+    pub fn reads(&self) -> bool {
+        matches!(self.links[0].run, Run::Read { .. })
     }
 
     /// Sums that the last layer adds up.
@@ -119,10 +120,11 @@ impl<E: Element> Chain<E> {
     /// Elements of what is between the layers.
     pub fn held_len(&self) -> usize {
         let held = self.links.iter();
-        held.map(|link| link.held * link.row_len()).sum()
+        held.map(|link| whole_lines::<E>(link.held * link.row_len()))
+            .sum()
     }
 
-    /// Computes some rows of the last layer's output, which `out` has. `x` is all of the first layer's input, or a picture;
+    /// Computes some rows of the last layer's output, which `out` has. `x` is all of the first layer's input, or the network's;
     /// `values` has what else the layers read, and `sums` is for [`Chain::means`].
     pub fn run<'a>(
         &self,
@@ -136,28 +138,23 @@ impl<E: Element> Chain<E> {
         E: 'a,
     {
         let last = self.links.len() - 1;
-        let first = usize::from(self.normalizes() && matches!(x, Source::Values(_)));
-        let height = match first == last {
-            true => rows.len().max(1),
-            false => self.band,
-        };
         let (between, kernel) = scratch.split_at_mut(self.held_len());
-        let of_input = self.links[first].needs(&(0..self.links[first].height));
+        let of_input = self.links[0].needs(&(0..self.links[0].height));
         let of_input = Held::all(of_input.end);
         let mut there = [const { There::none() }; MOST_LINKS];
-        for start in rows.clone().step_by(height) {
+        for start in rows.clone().step_by(self.band) {
             let mut new = [const { 0..0 }; MOST_LINKS];
-            new[last] = start..(start + height).min(rows.end);
-            for index in (first..last).rev() {
+            new[last] = start..(start + self.band).min(rows.end);
+            for index in (0..last).rev() {
                 if !new[index + 1].is_empty() {
                     let needed = self.links[index + 1].needs(&new[index + 1]);
                     new[index] = there[index].make(needed, self.links[index].held);
                 }
             }
-            for index in first..=last {
+            for index in 0..=last {
                 let link = &self.links[index];
                 let (before, own) = between.split_at_mut(link.offset);
-                let (x, held) = match index == first {
+                let (x, held) = match index == 0 {
                     true => (x, of_input.clone()),
                     false => {
                         let from = &self.links[index - 1];

@@ -8,41 +8,10 @@ use crate::net::Delegate;
 
 /// From planes to pixels.
 pub fn interleave<E: Element>(planes: &[f32], channels: usize, pixels: &mut [E]) {
-    /// Pixels that are gone through together.
-    const BLOCK: usize = 64;
     let area = planes.len() / channels;
-    let Some(planes) = E::of_single(planes) else {
-        let blocks = pixels.chunks_mut(BLOCK * channels);
-        for (block, pixels) in blocks.enumerate() {
-            let len = pixels.len() / channels;
-            let mut narrowed = [E::default(); 3 * BLOCK];
-            // As many channels at a time as there is room for: three at least.
-            for first in (0..channels).step_by(3) {
-                let some = first..channels.min(first + 3);
-                for (channel, narrowed) in some.clone().zip(narrowed.chunks_mut(len)) {
-                    let from = &planes[channel * area + block * BLOCK..][..len];
-                    E::narrow(from, narrowed);
-                }
-                weave(&narrowed[..len * some.len()], len, first, channels, pixels);
-            }
-        }
-        return;
-    };
-    weave(planes, area, 0, channels, pixels);
-}
-
-/// Planes of `area` values to pixels' channels from `first` on.
-fn weave<E: Element>(planes: &[E], area: usize, first: usize, channels: usize, pixels: &mut [E]) {
-    if let (3, Some((red, rest))) = (channels, planes.split_at_checked(area)) {
-        let (green, blue) = rest.split_at(area);
-        for (((pixel, r), g), b) in pixels.chunks_exact_mut(3).zip(red).zip(green).zip(blue) {
-            pixel.copy_from_slice(&[*r, *g, *b]);
-        }
-        return;
-    }
     for (c, plane) in planes.chunks_exact(area).enumerate() {
         for (pixel, value) in pixels.chunks_exact_mut(channels).zip(plane) {
-            pixel[first + c] = *value;
+            pixel[c] = E::from_f32(*value);
         }
     }
 }

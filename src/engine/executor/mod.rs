@@ -25,6 +25,7 @@ use super::EngineError;
 use super::net::Net;
 use arena::Place;
 use convert::interleave;
+use source::Input;
 pub use source::Picture;
 use step::{Scratch, Step};
 pub use team::Team;
@@ -107,6 +108,11 @@ pub struct Executor<E = f32> {
 
 const CACHE_LINE: usize = 64;
 
+/// So many values, or more that fill their cache lines: what is behind them begins with one.
+fn whole_lines<E>(values: usize) -> usize {
+    values.next_multiple_of(CACHE_LINE / size_of::<E>())
+}
+
 impl<E: Element> Executor<E> {
     /// # Errors
     /// If there is not so much memory.
@@ -143,10 +149,10 @@ impl<E: Element> Executor<E> {
 
     /// Whether [`Executor::run_picture`] can be called.
     pub fn takes_pictures(&self) -> bool {
-        self.packed.steps.first().is_some_and(Step::normalizes)
+        self.packed.steps.first().is_some_and(Step::reads)
     }
 
-    /// As [`Executor::run`], for a picture that the first layer normalises as it goes.
+    /// As [`Executor::run`], for a picture that is normalised as the first layer reads it.
     ///
     /// # Panics
     /// If the first layer cannot, or the picture is smaller than the network's input.
@@ -176,29 +182,26 @@ impl<E: Element> Executor<E> {
     ) -> Result<&[E], EngineError> {
         let packed = &*self.packed;
         let arena = self.arena.values_mut();
-        let mut picture = match input {
-            Input::Planes(planes) => {
-                assert_eq!(planes.len(), packed.input_len(), "the picture's length");
+        if let Input::Planes(planes) = input {
+            assert_eq!(planes.len(), packed.input_len(), "the picture's length");
+        }
+        let reads = packed.steps.first().is_some_and(Step::reads);
+        let mut read = match input {
+            Input::Planes(planes) if !reads => {
                 interleave(planes, packed.size[2], &mut arena[packed.input.range(0)]);
                 None
             }
-            Input::Picture(picture) => Some(picture),
+            input => Some(input),
         };
         let (scratch, team) = (&mut self.scratch, &self.team);
         packed.steps.iter().try_for_each(|step| {
             each(step, &mut |step| {
                 let parts = (step.cost / packed.grain).clamp(1, team.threads() as u64);
-                step.run(picture.take(), arena, scratch, parts as usize, team)
+                step.run(read.take(), arena, scratch, parts as usize, team)
             })
         })?;
         Ok(&self.arena.values()[packed.output.range(0)])
     }
-}
-
-/// What a network is run on.
-enum Input<'a> {
-    Planes(&'a [f32]),
-    Picture(Picture<'a>),
 }
 
 fn too_large() -> EngineError {

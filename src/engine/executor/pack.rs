@@ -10,7 +10,7 @@ use super::chain::{Chain, Link};
 use super::fuse::{self, By, Group};
 use super::step::{Run, Step};
 use super::sums::Means;
-use super::{CACHE_LINE, GRAIN, Packed, too_large};
+use super::{CACHE_LINE, GRAIN, Packed, too_large, whole_lines};
 use crate::EngineError;
 use crate::net::{Kind, Layer, Net, Span, Weights};
 
@@ -84,7 +84,7 @@ pub(super) fn pack<E: Element>(
             By::All | By::Channels => 0,
         };
         if stem.is_some_and(|stem| stem == indices[0]) {
-            let run = Run::Normalize { isa };
+            let run = Run::Read { isa };
             let [height, ..] = packed.size;
             links.insert(0, Link::new(run, Activation::Identity, input, height));
             if band == 0 {
@@ -96,7 +96,8 @@ pub(super) fn pack<E: Element>(
             1 => links.remove(0).into_run(),
             _ => (Run::Chain(Chain::new(links, band)), Activation::Identity),
         };
-        packed.scratch_len = packed.scratch_len.max(run.scratch_len(output.pixels));
+        let scratch_len = whole_lines::<E>(run.scratch_len(output.pixels));
+        packed.scratch_len = packed.scratch_len.max(scratch_len);
         packed.sums_len = packed.sums_len.max(run.sums_len());
         packed.steps.push(Step {
             layers: indices,
@@ -142,8 +143,7 @@ fn expansion<E: Element>(links: Vec<Link<E>>) -> (Run<E>, Activation) {
 /// Rows that are computed together of a first layer that is not in a group with others.
 const STEM_BAND: usize = 8;
 
-/// The layer that can read a picture, which is normalised on the way: a convolution that reads the input, if nothing else
-/// does.
+/// The layer that can take the input as it comes, which is read on the way: a convolution of it, if nothing else is.
 fn stem(net: &Net) -> Option<usize> {
     let value = net.input_value();
     let mut readers = net.layers().iter().enumerate().filter(|(_, layer)| {

@@ -60,7 +60,7 @@ impl<E: Element> Run<E> {
     /// The rows of the input that some rows of the output need; `None` for a layer that cannot be computed by rows.
     pub fn needs(&self, rows: &Range<usize>) -> Option<Range<usize>> {
         match self {
-            Run::Normalize { .. } | Run::Pointwise { .. } => Some(rows.clone()),
+            Run::Read { .. } | Run::Pointwise { .. } => Some(rows.clone()),
             Run::Convolution { window, .. } | Run::Depthwise { window, .. } => {
                 Some(window.sees(rows))
             }
@@ -99,7 +99,7 @@ impl<E: Element> Run<E> {
             (held.from(x.values(), first), band)
         };
         match self {
-            Run::Normalize { isa } => x.normalize(*isa, rows.start, width, out),
+            Run::Read { isa } => x.input().read(*isa, rows.start, width, out),
             Run::Pointwise { w, bias, .. } => {
                 let ring = held.from(x.values(), rows.start);
                 let x = from(ring.pixels, ring.first * width);

@@ -1,6 +1,6 @@
 //! What the first layer of a network reads.
 
-use edge_classify_kernels::{Element, Isa, Normalization, Rows, RowsMut, normalize};
+use edge_classify_kernels::{Element, Isa, Normalization, Rows, RowsMut, interleave, normalize};
 
 /// Pixels of three 8-bit levels, and what the network takes them for.
 #[derive(Debug, Clone, Copy)]
@@ -11,34 +11,57 @@ pub struct Picture<'a> {
     pub normalization: &'a Normalization,
 }
 
+/// What a network is run on.
+#[derive(Debug, Clone, Copy)]
+pub enum Input<'a> {
+    /// f32, a channel after the other (NCHW).
+    Planes(&'a [f32]),
+    Picture(Picture<'a>),
+}
+
+impl Input<'_> {
+    /// Writes the rows from `first` on, of `width` pixels of three channels.
+    pub fn read<E: Element>(self, isa: Isa, first: usize, width: usize, out: RowsMut<E>) {
+        match self {
+            Input::Planes(planes) => {
+                let planes = planes.chunks_exact(planes.len() / 3);
+                let mut planes = planes.map(|plane| &plane[first * width..]);
+                let planes = std::array::from_fn(|_| planes.next().unwrap_or_default());
+                interleave(isa, planes, out.data);
+            }
+            Input::Picture(picture) => {
+                let rows = picture.pixels.chunks(picture.stride).skip(first);
+                for (row, out) in rows.zip(out.data.chunks_exact_mut(3 * width)) {
+                    normalize(isa, &row[..3 * width], picture.normalization, out);
+                }
+            }
+        }
+    }
+}
+
 /// What a layer reads.
 #[derive(Debug, Clone, Copy)]
 pub enum Source<'a, E> {
     Values(Rows<'a, E>),
-    Picture(Picture<'a>),
+    Input(Input<'a>),
 }
 
-impl<'a, E: Element> Source<'a, E> {
+impl<'a, E> Source<'a, E> {
     /// # Panics
-    /// If it is a picture, which nothing but [`Source::normalize`] reads.
+    /// If it is the network's input, which nothing but [`Run::Read`](super::step::Run::Read) reads.
     pub fn values(self) -> Rows<'a, E> {
         match self {
             Source::Values(rows) => rows,
-            Source::Picture(_) => unreachable!("a picture is normalised first"),
+            Source::Input(_) => unreachable!("an input is read first"),
         }
     }
 
-    /// Writes the rows of a picture from `first` on, of `width` pixels.
-    ///
     /// # Panics
-    /// If it is no picture.
-    pub fn normalize(self, isa: Isa, first: usize, width: usize, out: RowsMut<E>) {
-        let Source::Picture(picture) = self else {
-            unreachable!("values are not normalised")
-        };
-        let rows = picture.pixels.chunks(picture.stride).skip(first);
-        for (row, out) in rows.zip(out.data.chunks_exact_mut(3 * width)) {
-            normalize(isa, &row[..3 * width], picture.normalization, out);
+    /// If it is not the network's input.
+    pub fn input(self) -> Input<'a> {
+        match self {
+            Source::Input(input) => input,
+            Source::Values(_) => unreachable!("values are not read again"),
         }
     }
 }

@@ -17,7 +17,7 @@ use super::arena::{Around, Place};
 use super::chain::Chain;
 use super::convert::run_delegate;
 use super::piece::{Held, Piece, from};
-use super::source::{Picture, Source};
+use super::source::{Input, Source};
 use super::sums::{Means, Sums};
 use super::team::{self, Team};
 use crate::EngineError;
@@ -26,8 +26,8 @@ use crate::net::Part;
 /// A layer's kernel with what it needs besides its input.
 #[derive(Debug)]
 pub enum Run<E> {
-    /// Of a picture: the first link of a chain, left out where the input is there already.
-    Normalize {
+    /// Of the network's input, of three channels: the first link of a chain.
+    Read {
         isa: Isa,
     },
     Pointwise {
@@ -199,55 +199,50 @@ pub struct Scratch<E> {
 }
 
 impl<E: Element> Step<E> {
-    /// Whether it can read a picture.
-    pub fn normalizes(&self) -> bool {
-        matches!(&self.run, Run::Chain(chain) if chain.normalizes())
+    /// Whether it reads the network's input.
+    pub fn reads(&self) -> bool {
+        matches!(&self.run, Run::Chain(chain) if chain.reads())
     }
 
     /// In `parts` at the same time. `scratch` has at least [`Run::scratch_len`] values for each, and [`Run::sums_len`]
-    /// sums. Where there is a picture, it is read instead of the input. Nothing but a delegate fails.
+    /// sums. `read` is the network's input if it [reads](Step::reads) that. Nothing but a delegate fails.
     ///
     /// # Panics
-    /// If there is a picture that it does not [normalise](Step::normalizes).
+    /// If there is an input that it does not read, or none that it does.
     pub fn run(
         &self,
-        picture: Option<Picture>,
+        read: Option<Input>,
         arena: &mut [E],
         scratch: &mut Scratch<E>,
         parts: usize,
         team: &Team,
     ) -> Result<(), EngineError> {
         let (input, output, activation) = (self.input, self.output, self.activation);
-        // The kernel sums up one pixel in another order than several: no part is of one alone.
-        let shared = matches!(self.run, Run::Pointwise { .. }) && output.pixels > 1;
-        let parts = if shared {
-            parts.min(output.pixels / 2)
-        } else {
-            parts
-        };
         let (data, around) = Around::split(arena, output);
         let x = around.rows(input);
-        assert!(
-            picture.is_none() || self.normalizes(),
-            "values are asked for"
-        );
+        assert!(read.is_some() == self.reads(), "an input is read once");
         let out = RowsMut {
             data,
             stride: output.stride,
         };
-        let lens = [self.run.scratch_len(output.pixels), self.run.sums_len()];
-        let share = |rows, out: RowsMut<E>, scratch: &mut Scratch<E>, compute: &Compute<E>| {
-            let row_len = output.pixels / rows * out.stride;
-            let part = team::Part {
-                rows: 0..rows,
-                out,
-                scratch: scratch.values.values_mut(),
-                sums: scratch.sums.values_mut(),
+        // A thread's part has the same scratch in all layers, which stays in its core's cache.
+        let lens = [
+            scratch.values.values().len() / team.threads(),
+            self.run.sums_len(),
+        ];
+        let share =
+            |parts, rows, out: RowsMut<E>, scratch: &mut Scratch<E>, compute: &Compute<E>| {
+                let row_len = output.pixels / rows * out.stride;
+                let part = team::Part {
+                    rows: 0..rows,
+                    out,
+                    scratch: scratch.values.values_mut(),
+                    sums: scratch.sums.values_mut(),
+                };
+                team.share(part, parts, row_len, lens, compute);
             };
-            team.share(part, parts, row_len, lens, compute);
-        };
         match &self.run {
-            Run::Normalize { .. } => unreachable!("it begins a chain"),
+            Run::Read { .. } => unreachable!("it begins a chain"),
             Run::Pointwise {
                 w,
                 bias,
@@ -256,8 +251,8 @@ impl<E: Element> Step<E> {
             } => {
                 let gate = gate.map(|place| around.values(place));
                 let residual = residual.map(|place| around.rows(place));
-                if parts > 1 && output.pixels == 1 {
-                    // No pixels to share.
+                if parts > 1 && w.n() > output.pixels {
+                    // More weights than pixels: so each is read by one thread alone.
                     let epilogue = Epilogue {
                         bias: Some(bias),
                         residual,
@@ -271,8 +266,10 @@ impl<E: Element> Step<E> {
                     pointwise_by_columns(x, output.pixels, &factor, &epilogue, out, crew);
                     return Ok(());
                 }
-                // Pixels are shared rather than rows.
-                share(output.pixels, out, scratch, &|part| {
+                // Pixels are shared rather than rows. The kernel sums up one in another order than several: no part is of one
+                // alone.
+                let parts = parts.min(output.pixels / 2).max(1);
+                share(parts, output.pixels, out, scratch, &|part| {
                     let piece = Piece {
                         x: Source::Values(x),
                         held: Held::all(input.pixels),
@@ -291,7 +288,7 @@ impl<E: Element> Step<E> {
                 window, residual, ..
             } => {
                 let residual = residual.map(|place| around.rows(place));
-                share(window.out_height, out, scratch, &|part| {
+                share(parts, window.out_height, out, scratch, &|part| {
                     let first = part.rows.start * window.out_width;
                     let piece = Piece {
                         x: Source::Values(x),
@@ -310,7 +307,7 @@ impl<E: Element> Step<E> {
             Run::Depthwise { window, means, .. } => {
                 let sums = Sums::new(means.as_ref(), parts.min(window.out_height));
                 sums.clear(scratch.sums.values_mut());
-                share(window.out_height, out, scratch, &|part| {
+                share(parts, window.out_height, out, scratch, &|part| {
                     let piece = Piece {
                         x: Source::Values(x),
                         held: Held::all(window.height),
@@ -353,8 +350,8 @@ impl<E: Element> Step<E> {
                 let sums = Sums::new(chain.means(), parts.min(height));
                 sums.clear(scratch.sums.values_mut());
                 let values = |place| around.rows(place);
-                let x = picture.map_or(Source::Values(x), Source::Picture);
-                share(height, out, scratch, &|part| {
+                let x = read.map_or(Source::Values(x), Source::Input);
+                share(parts, height, out, scratch, &|part| {
                     let own = sums.own(part.sums);
                     chain.run(x, part.rows, part.out, &values, part.scratch, own);
                 });
@@ -364,7 +361,7 @@ impl<E: Element> Step<E> {
                 isa,
                 pool: kind,
                 window,
-            } => share(window.out_height, out, scratch, &|part| {
+            } => share(parts, window.out_height, out, scratch, &|part| {
                 let (first, window) = window.band(&part.rows);
                 let x = from(x, first * window.width);
                 let rows = 0..window.out_height;
@@ -388,7 +385,7 @@ impl<E: Element> Step<E> {
             }
             Run::Multiply { isa, gate } => {
                 let gate = around.values(*gate);
-                share(output.pixels, out, scratch, &|part| {
+                share(parts, output.pixels, out, scratch, &|part| {
                     let x = from(x, part.rows.start);
                     multiply_channels(*isa, x, part.rows.len(), gate, activation, part.out);
                 });
@@ -396,7 +393,7 @@ impl<E: Element> Step<E> {
             Run::Add { isa, other } => {
                 let term = around.rows(*other);
                 let dense = [input, *other, output].iter().all(Place::dense);
-                share(output.pixels, out, scratch, &|part| {
+                share(parts, output.pixels, out, scratch, &|part| {
                     let terms = [x, term].map(|term| from(term, part.rows.start));
                     let (runs, len) = runs(dense, part.rows.len(), output.channels);
                     for run in 0..runs {
@@ -406,14 +403,16 @@ impl<E: Element> Step<E> {
                     }
                 });
             }
-            Run::Affine { isa, scale, shift } => share(output.pixels, out, scratch, &|part| {
-                let x = from(x, part.rows.start);
-                let pixels = part.rows.len();
-                scale_shift(*isa, x, pixels, scale, shift, activation, part.out);
-            }),
+            Run::Affine { isa, scale, shift } => {
+                share(parts, output.pixels, out, scratch, &|part| {
+                    let x = from(x, part.rows.start);
+                    let pixels = part.rows.len();
+                    scale_shift(*isa, x, pixels, scale, shift, activation, part.out);
+                })
+            }
             Run::Activate { isa } => {
                 let dense = output.dense() && input.dense();
-                share(output.pixels, out, scratch, &|part| {
+                share(parts, output.pixels, out, scratch, &|part| {
                     let x = from(x, part.rows.start);
                     let (runs, len) = runs(dense, part.rows.len(), output.channels);
                     for run in 0..runs {
@@ -425,7 +424,7 @@ impl<E: Element> Step<E> {
                     }
                 });
             }
-            Run::Shuffle { groups } => share(output.pixels, out, scratch, &|part| {
+            Run::Shuffle { groups } => share(parts, output.pixels, out, scratch, &|part| {
                 shuffle(from(x, part.rows.start), *groups, part, output.channels);
             }),
             Run::Part { part, more } => {

@@ -32,9 +32,11 @@ impl Team {
         self.0.threads()
     }
 
-    /// For a layer in parts that shares its output otherwise than by rows.
+    /// For a layer in parts, no more than there are threads, that shares its output otherwise than by rows. A part has as
+    /// much of the scratch as a thread has.
     pub fn crew<'a, E: Element>(&'a self, parts: usize, scratch: &'a mut [E]) -> Crew<'a, E> {
-        Crew::new(&self.0, parts, scratch)
+        let each = scratch.len() / self.threads();
+        Crew::new(&self.0, parts, &mut scratch[..parts * each])
     }
 
     /// Computes `parts` parts of `whole`, each on a thread. A row is `row_len` values of the output; every part gets

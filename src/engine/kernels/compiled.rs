@@ -6,6 +6,7 @@ use super::conv::Conv;
 use super::depthwise::Job;
 use super::elementwise::{Pass, PerChannel, Sum, Unary};
 use super::excite::{Excite, Squeeze};
+use super::interleave::Interleave;
 use super::normalize::Normalize;
 use super::peak::Peak;
 use super::pointwise::Pointwise;
@@ -40,6 +41,7 @@ kernels! {
     add(Pass<Self, Sum<Self>>) -> (), run;
     conv(Conv<Self>) -> (), run;
     excite(Excite<Self>) -> (), run_wide;
+    interleave(Interleave<Self>) -> (), run;
     means(Means<Self>) -> (), run;
     multiply_adds(Peak) -> f32, run;
     normalize(Normalize<Self>) -> (), run;

@@ -44,10 +44,6 @@ pub unsafe trait Element:
     fn as_single_mut(_values: &mut [Self]) -> Option<&mut [f32]> {
         None
     }
-    /// The values themselves, if they are of this type.
-    fn of_single(_values: &[f32]) -> Option<&[Self]> {
-        None
-    }
     /// Whether the processor computes in this type with these instructions.
     fn computed_by(isa: Isa) -> bool;
     /// Runs `kernel` with the instructions' vectors.
@@ -81,9 +77,6 @@ unsafe impl Element for f32 {
         Some(values)
     }
     fn as_single_mut(values: &mut [f32]) -> Option<&mut [f32]> {
-        Some(values)
-    }
-    fn of_single(values: &[f32]) -> Option<&[f32]> {
         Some(values)
     }
     fn computed_by(_: Isa) -> bool {

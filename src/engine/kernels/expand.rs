@@ -29,19 +29,26 @@ impl<E: Element> PackedMatrix<E> {
     /// How many values of scratch [`expand_depthwise`] needs for each part.
     pub fn slice_len(&self, pixels: usize) -> usize {
         let widest = self.panels().iter().map(|panel| panel.columns).max();
-        // Rounded to whole panels, and a narrow last one.
-        let columns = slice_columns::<E>(pixels) + 2 * widest.unwrap_or(0);
-        pixels.saturating_mul(columns.min(self.n()))
+        // Rounded to whole panels, and a narrow last one. Fewer pixels take no more.
+        let rounded = pixels.saturating_mul(2 * widest.unwrap_or(0));
+        let slice = (SLICE_BYTES / size_of::<E>()).max(pixels);
+        slice
+            .saturating_add(rounded)
+            .min(pixels.saturating_mul(self.n()))
     }
 }
+
+/// Threads share the rows where these become no more by it than by one of so many.
+const MORE: usize = 6;
 
 /// About so many columns of the pointwise convolution's output are there together.
 fn slice_columns<E>(pixels: usize) -> usize {
     (SLICE_BYTES / size_of::<E>() / pixels.max(1)).max(1)
 }
 
-/// As [`pointwise`](super::pointwise) and then [`depthwise`](super::depthwise) of all rows. The threads share the channels.
-/// `sums`, if given, gets added what as many threads that share the output's rows would add up: for each of them a sum of
+/// As [`pointwise`](super::pointwise) and then [`depthwise`](super::depthwise) of all rows. The threads share the output's rows,
+/// as those of other layers do, so that each finds in its cache what it has written; or the channels, where they would compute
+/// too many rows twice. `sums`, if given, gets added what as many threads that share the output's rows would add up: for each of them a sum of
 /// each channel.
 ///
 /// # Panics
@@ -91,16 +98,54 @@ pub fn expand_depthwise<E: Element>(
     };
     // So that depthwise convolutions are computed as those of all channels are.
     let lanes = weights.isa().wide_lanes::<E>();
-    let slices = channels
-        .div_ceil(parts)
-        .div_ceil(slice_columns::<E>(pixels));
     let row = |part: usize| window.out_height * part / row_parts;
-    // No two slices have a panel in common, nor panels a channel.
+    let by_rows = parts > 1 && row_parts == parts && {
+        let seen = (0..parts).map(|part| window.sees(&(row(part)..row(part + 1))).len());
+        // One pixel alone is summed up in another order.
+        let alone = seen.clone().any(|rows| rows * window.width <= 1);
+        // All are done when the one with most rows is.
+        let more = (parts * seen.max().unwrap_or(0)).saturating_sub(window.height);
+        !alone && more * MORE <= window.height
+    };
+    // Of the output's rows, the parts that add up sums each for itself.
+    let share = |part: usize| match by_rows {
+        true => part..part + 1,
+        false => 0..row_parts,
+    };
+    // No two slices of the same rows have a panel in common, nor panels a channel.
     let (data, out_stride) = (Shared(out.data.as_mut_ptr()), out.stride);
     let sums = sums.map(|sums| Shared(sums.as_mut_ptr()));
     crew.run(&|part, scratch| {
-        for slice in part * slices..(part + 1) * slices {
-            let panels = weights.panels_of_part(slice, parts * slices, lanes);
+        let row_parts = share(part);
+        let rows = row(row_parts.start)..row(row_parts.end);
+        let (seen_first, band) = window.band(&rows);
+        let seen = match by_rows {
+            true => seen_first..window.sees(&rows).end,
+            false => seen_first..window.height,
+        };
+        let band = Window {
+            height: seen.len(),
+            ..band
+        };
+        let pixels = seen.len() * window.width;
+        let x = Rows {
+            data: &x.data[seen_first * window.width * x.stride..],
+            stride: x.stride,
+        };
+        let columns = slice_columns::<E>(pixels);
+        let (slices, all) = match by_rows {
+            true => {
+                let slices = channels.div_ceil(columns);
+                (0..slices, slices)
+            }
+            false => {
+                let slices = channels.div_ceil(parts).div_ceil(columns);
+                (part * slices..(part + 1) * slices, parts * slices)
+            }
+        };
+        let ahead = part_of(&expansion.ahead, &(part..part + 1), parts);
+        for (index, slice) in slices.clone().enumerate() {
+            let panels = weights.panels_of_part(slice, all, lanes);
             let (Some(first), Some(last)) = (panels.first(), panels.last()) else {
                 continue;
             };
@@ -114,7 +159,7 @@ pub fn expand_depthwise<E: Element>(
                     w: weights,
                     panels,
                     gate: None,
-                    ahead: part_of(&expansion.ahead, &(slice..slice + 1), parts * slices),
+                    ahead: part_of(&ahead, &(index..index + 1), slices.len()),
                     epilogue: &epilogue,
                     out: scratch.as_mut_ptr().wrapping_sub(first),
                     out_stride: width,
@@ -125,21 +170,21 @@ pub fn expand_depthwise<E: Element>(
                 data: &scratch[..pixels * width],
                 stride: width,
             };
-            for row_part in 0..row_parts {
+            for row_part in row_parts.clone() {
                 let sums = sums.as_ref().map(|sums| {
-                    // SAFETY: they have so many, and these channels are no other slice's.
+                    // SAFETY: they have so many, and these channels of these rows are no other slice's.
                     unsafe {
                         let from = sums.at(row_part * channels + first);
                         std::slice::from_raw_parts_mut(from, width)
                     }
                 });
                 let job = Job {
-                    x: Ring::whole(between, window.height),
-                    window: *window,
+                    x: Ring::whole(between, band.height),
+                    window: band,
                     w: w.taps(first..end),
                     activation,
-                    rows: row(row_part)..row(row_part + 1),
-                    out: data.at(first),
+                    rows: row(row_part) - rows.start..row(row_part + 1) - rows.start,
+                    out: data.at(first + rows.start * window.out_width * out_stride),
                     out_stride,
                     sums,
                 };

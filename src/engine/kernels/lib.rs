@@ -13,6 +13,7 @@ mod element;
 mod elementwise;
 mod excite;
 mod expand;
+mod interleave;
 mod memory;
 mod normalize;
 mod peak;
@@ -36,6 +37,7 @@ pub use elementwise::{
 };
 pub use excite::{PackedExcite, excite};
 pub use expand::{Expansion, expand_depthwise};
+pub use interleave::interleave;
 pub use memory::{Lines, Memory};
 pub use normalize::{Normalization, normalize};
 pub use peak::multiply_adds;

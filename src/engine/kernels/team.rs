@@ -2,7 +2,8 @@
 //!
 //! A layer takes some tens of microseconds, about as long as it takes to wake a thread that sleeps. So threads watch for
 //! work for a while before they sleep; and whoever asks for work to be done does all of it that no other thread has begun,
-//! so that one which comes late, or never, costs nothing.
+//! so that one which comes late, or never, costs nothing. Otherwise each thread does the same parts of every layer: what a
+//! thread has written, it reads from its own cache, while what is in another core's takes many times longer.
 
 use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -27,11 +28,13 @@ pub struct Team {
 type Work<'a> = dyn Fn(usize) + Sync + 'a;
 
 struct Shared {
-    /// The work at hand: its number, how many parts it has, and the next one that nobody has begun.
-    state: AtomicU64,
+    /// The work at hand: its number, and how many parts it has.
+    state: Apart<AtomicU64>,
     /// Valid while parts of the work at hand are not done.
     work: UnsafeCell<*const Work<'static>>,
-    done: AtomicUsize,
+    /// The last work of which each part has been begun: below the number of the work at hand if it has not.
+    begun: [Apart<AtomicU64>; MOST],
+    done: Apart<AtomicUsize>,
     panicked: AtomicBool,
     stop: AtomicBool,
     sleepers: AtomicUsize,
@@ -51,16 +54,21 @@ impl std::fmt::Debug for Shared {
     }
 }
 
-/// Most parts of one work.
-const MOST: usize = u16::MAX as usize;
+/// In cache lines of its own, of which some processors fetch pairs.
+#[derive(Default)]
+#[repr(align(128))]
+struct Apart<T>(T);
 
-fn pack(number: u32, parts: usize, next: usize) -> u64 {
-    u64::from(number) << 32 | (parts as u64) << 16 | next as u64
+/// Most parts of one work.
+const MOST: usize = 64;
+
+/// A number of 48 bits: more works than there will be.
+fn pack(number: u64, parts: usize) -> u64 {
+    number << 16 | parts as u64
 }
 
-fn unpack(state: u64) -> (u32, usize, usize) {
-    let part = |shift: u32| (state >> shift) as u16 as usize;
-    ((state >> 32) as u32, part(16), part(0))
+fn unpack(state: u64) -> (u64, usize) {
+    (state >> 16, state as u16 as usize)
 }
 
 impl Team {
@@ -70,9 +78,10 @@ impl Team {
     /// If the system refuses a thread.
     pub fn new(threads: usize) -> std::io::Result<Team> {
         let shared = Arc::new(Shared {
-            state: AtomicU64::new(0),
+            state: Apart::default(),
             work: UnsafeCell::new(&|_: usize| ()),
-            done: AtomicUsize::new(0),
+            begun: [const { Apart(AtomicU64::new(0)) }; MOST],
+            done: Apart::default(),
             panicked: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             sleepers: AtomicUsize::new(0),
@@ -88,7 +97,8 @@ impl Team {
             let shared = team.shared.clone();
             let builder = std::thread::Builder::new().name(format!("layers-{index}"));
             // Those that have begun end when the team is dropped.
-            team.workers.push(builder.spawn(move || shared.serve())?);
+            team.workers
+                .push(builder.spawn(move || shared.serve(index))?);
         }
         Ok(team)
     }
@@ -97,11 +107,12 @@ impl Team {
         self.workers.len() + 1
     }
 
-    /// Calls `work` once for each of `0..parts`, on any of the threads, and returns when all calls have. Where another
-    /// caller has the threads, on this one. Allocates nothing.
+    /// Calls `work` once for each of `0..parts`, the first on this thread and each on the same one as in the work before if
+    /// that is free, and returns when all calls have. Where another caller has the threads, all on this one. Allocates
+    /// nothing.
     ///
     /// # Panics
-    /// If there are more than 65535 parts, or when a call panics, after all have returned.
+    /// If there are more than 64 parts, or when a call panics, after all have returned.
     pub fn run(&self, parts: usize, work: &Work) {
         assert!(parts <= MOST, "work in {parts} parts");
         let alone = parts <= 1 || self.workers.is_empty();
@@ -110,22 +121,22 @@ impl Team {
             return;
         };
         let shared = &*self.shared;
-        shared.done.store(0, Ordering::Relaxed);
+        shared.done.0.store(0, Ordering::Relaxed);
         // SAFETY: no part of an earlier work is left, so no thread reads it; `busy` keeps other callers away. The longer
         // lifetime is not made use of: no thread calls it after the last part is done, which is waited for below.
         unsafe {
             *shared.work.get() = std::mem::transmute::<*const Work, *const Work<'static>>(work);
         }
-        let (number, _, _) = unpack(shared.state.load(Ordering::Relaxed));
-        let number = number.wrapping_add(1);
-        shared.state.store(pack(number, parts, 0), Ordering::SeqCst);
+        let (number, _) = unpack(shared.state.0.load(Ordering::Relaxed));
+        let state = pack(number + 1, parts);
+        shared.state.0.store(state, Ordering::SeqCst);
         if shared.sleepers.load(Ordering::SeqCst) > 0 {
             drop(lock(&shared.asleep));
             shared.wake.notify_all();
         }
-        while shared.do_a_part() {}
+        while shared.do_a_part(0) {}
         let mut turns = 0_u32;
-        while shared.done.load(Ordering::Acquire) < parts {
+        while shared.done.0.load(Ordering::Acquire) < parts {
             turns = turns.saturating_add(1);
             pause(turns);
         }
@@ -151,41 +162,37 @@ impl Drop for Team {
 }
 
 impl Shared {
-    /// Begins a part that nobody has begun, and does it. False if there is none.
-    fn do_a_part(&self) -> bool {
-        let mut state = self.state.load(Ordering::SeqCst);
-        let part = loop {
-            let (number, parts, next) = unpack(state);
-            if next >= parts {
-                return false;
-            }
-            // Another part may have been begun meanwhile, or even another work.
-            let begun = pack(number, parts, next + 1);
-            match self.state.compare_exchange_weak(
-                state,
-                begun,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
-                Ok(_) => break next,
-                Err(found) => state = found,
-            }
+    /// Begins a part that nobody has begun, the thread's own one before others, and does it. False if there is none.
+    fn do_a_part(&self, thread: usize) -> bool {
+        let (number, parts) = unpack(self.state.0.load(Ordering::SeqCst));
+        let begin = |part: &usize| {
+            let begun = &self.begun[*part].0;
+            let last = begun.load(Ordering::Relaxed);
+            // Of a work that is over, all parts have been begun: none of it is begun again, however late this thread is.
+            last < number
+                && begun
+                    .compare_exchange(last, number, Ordering::AcqRel, Ordering::Relaxed)
+                    .is_ok()
+        };
+        let mut own_first = (0..parts).map(|part| (thread + part) % parts);
+        let Some(part) = own_first.find(begin) else {
+            return false;
         };
         // SAFETY: a part has been begun and is not done: the caller waits for it, and what it shares is valid until then.
         let work = unsafe { &**self.work.get() };
         if catch_unwind(AssertUnwindSafe(|| work(part))).is_err() {
             self.panicked.store(true, Ordering::Relaxed);
         }
-        self.done.fetch_add(1, Ordering::Release);
+        self.done.0.fetch_add(1, Ordering::Release);
         true
     }
 
     /// Does parts as they come, until the team is dropped.
-    fn serve(&self) {
+    fn serve(&self, thread: usize) {
         let mut idle = Instant::now();
         let mut turns = 0_u32;
         while !self.stop.load(Ordering::Relaxed) {
-            if self.do_a_part() {
+            if self.do_a_part(thread) {
                 turns = 0;
                 continue;
             }
@@ -206,8 +213,10 @@ impl Shared {
         self.sleepers.fetch_add(1, Ordering::SeqCst);
         // Whoever brings work after this look sees a sleeper, and waits for the lock to wake it.
         loop {
-            let (_, parts, next) = unpack(self.state.load(Ordering::SeqCst));
-            if next < parts || self.stop.load(Ordering::SeqCst) {
+            let (number, parts) = unpack(self.state.0.load(Ordering::SeqCst));
+            let mut begun = self.begun[..parts].iter();
+            let open = begun.any(|begun| begun.0.load(Ordering::Relaxed) < number);
+            if open || self.stop.load(Ordering::SeqCst) {
                 break;
             }
             guard = self
