@@ -3,7 +3,9 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use edge_classify_kernels::{Activation, Isa, Kernel, Ring, Rows, RowsMut, Simd, Window};
+use edge_classify_kernels::{
+    Activation, Isa, Kernel, Lines, Memory, Ring, Rows, RowsMut, Simd, Window,
+};
 use edge_classify_kernels::{PackedDepthwise, depthwise};
 
 /// Input height and width, channels, kernel, stride; padded to give the input's size over the stride.
@@ -58,8 +60,8 @@ impl Kernel for Peak {
 struct Layer {
     name: String,
     window: Window,
-    x: Vec<f32>,
-    out: Vec<f32>,
+    x: Lines,
+    out: Lines,
     w: PackedDepthwise,
     /// Of taps within the picture.
     flops: f64,
@@ -95,13 +97,16 @@ impl Layer {
         let weights: Vec<f32> = (0..channels * kernel * kernel)
             .map(|i| (i % 17) as f32 * 0.01)
             .collect();
+        // As in the arena, whole cache lines.
+        let mut x: Lines = Memory::none().take(size * size * channels);
+        for (i, value) in x.values_mut().iter_mut().enumerate() {
+            *value = (i % 23) as f32 * 0.1 - 1.0;
+        }
         Layer {
             name: format!("{size}x{size}x{channels} k{kernel}s{stride}"),
             window,
-            x: (0..size * size * channels)
-                .map(|i| (i % 23) as f32 * 0.1 - 1.0)
-                .collect(),
-            out: vec![0.0; out_size * out_size * channels],
+            x,
+            out: Memory::none().take(out_size * out_size * channels),
             w: PackedDepthwise::new(isa, &weights, None, channels, kernel, kernel),
             flops,
             repeats: (1.5e7 / flops).ceil() as usize,
@@ -115,10 +120,10 @@ impl Layer {
         for _ in 0..self.repeats {
             let (x, out) = (
                 Rows {
-                    data: &self.x,
+                    data: self.x.values(),
                     stride: channels,
                 },
-                &mut self.out,
+                self.out.values_mut(),
             );
             let out = RowsMut {
                 data: out,
