@@ -8,7 +8,7 @@ pub struct Threads(NonZeroUsize);
 
 impl Threads {
     /// More than any board has; a larger number is a mistake.
-    pub const MAX: usize = 64;
+    pub const MAX: usize = edge_classify_kernels::Team::MOST_PARTS;
 
     /// `None` for 0 or for more than [`Threads::MAX`].
     pub fn new(count: usize) -> Option<Self> {

@@ -87,10 +87,10 @@ struct Life {
 }
 
 impl Arena {
-    /// `steps` are the spans that each step reads or writes, `line` the elements in a cache line. Values that are never
+    /// `has_input`: whether the input is written before the first step. `steps` are the spans that each reads or writes, `line` the elements in a cache line. Values that are never
     /// there together share memory: the largest are placed first, each as low as it fits. `None` if memory has no
     /// addresses for so many.
-    pub fn plan(net: &Net, steps: &[Vec<Span>], line: usize) -> Option<Arena> {
+    pub fn plan(net: &Net, has_input: bool, steps: &[Vec<Span>], line: usize) -> Option<Arena> {
         let shapes = net.values().to_vec();
         let mut lives: Vec<Option<Life>> = vec![None; shapes.len()];
         let mut touch = |value: usize, step: usize| {
@@ -101,7 +101,9 @@ impl Arena {
             life.last = life.last.max(step);
             life.first = life.first.min(step);
         };
-        touch(net.input_value(), 0);
+        if has_input {
+            touch(net.input_value(), 0);
+        }
         for (step, spans) in steps.iter().enumerate() {
             spans.iter().for_each(|span| touch(span.value, step));
         }

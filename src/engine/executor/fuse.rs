@@ -132,8 +132,8 @@ fn follows(net: &Net, layer: &Layer, next: &Layer, run: &[usize]) -> bool {
         && net.shape(next.output).width > 1
 }
 
-/// Whether `next` is a depthwise convolution of what `layer` expands, and these are better computed by channels, so that each
-/// reads its weights once: if all of the input fits in the cache, with all pixels of some channels.
+/// Whether `next` is a depthwise convolution of what `layer` expands, and these are better computed some channels at a time:
+/// each then reads its weights once. They are if all of the input fits in the cache, with all pixels of some channels.
 fn expands(net: &Net, layer: &Layer, next: &Layer, (cache, element): (usize, usize)) -> bool {
     /// So many channels are worth it.
     const CHANNELS: usize = 32;

@@ -110,7 +110,8 @@ const CACHE_LINE: usize = 64;
 
 /// So many values, or more that fill their cache lines: what is behind them begins with one.
 fn whole_lines<E>(values: usize) -> usize {
-    values.next_multiple_of(CACHE_LINE / size_of::<E>())
+    let line = CACHE_LINE / size_of::<E>();
+    values.checked_next_multiple_of(line).unwrap_or(usize::MAX)
 }
 
 impl<E: Element> Executor<E> {

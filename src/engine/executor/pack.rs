@@ -26,12 +26,18 @@ pub(super) fn pack<E: Element>(
     let run_layers: Vec<usize> = (0..net.layers().len()).filter(is_run).collect();
     let has_mean = |index| with_depthwise(index).is_some();
     let groups = fuse::groups(&net, &run_layers, &has_mean, cache, size_of::<E>());
+    let stem = stem(&net);
+    // What is read by bands is never there as a whole.
+    let in_arena = |span: &Span| stem.is_none() || span.value != net.input_value();
     let spans: Vec<_> = groups
         .iter()
-        .map(|group| touched(&net, group, &means))
+        .map(|group| {
+            let spans = touched(&net, group, &means);
+            spans.into_iter().filter(in_arena).collect::<Vec<_>>()
+        })
         .collect();
     let line = CACHE_LINE / size_of::<E>();
-    let arena = Arena::plan(&net, &spans, line).ok_or_else(too_large)?;
+    let arena = Arena::plan(&net, stem.is_none(), &spans, line).ok_or_else(too_large)?;
     let input = net.input();
     let whole = Span {
         value: net.input_value(),
@@ -48,7 +54,6 @@ pub(super) fn pack<E: Element>(
         sums_len: 0,
         grain: GRAIN,
     };
-    let stem = stem(&net);
     let heights: Vec<usize> = net.values().iter().map(|shape| shape.height).collect();
     let pieces = net
         .layers()
@@ -143,7 +148,7 @@ fn expansion<E: Element>(links: Vec<Link<E>>) -> (Run<E>, Activation) {
 /// Rows that are computed together of a first layer that is not in a group with others.
 const STEM_BAND: usize = 8;
 
-/// The layer that can take the input as it comes, which is read on the way: a convolution of it, if nothing else is.
+/// The layer that can take the input as it comes, which is read on the way: a convolution of it, if nothing else reads it.
 fn stem(net: &Net) -> Option<usize> {
     let value = net.input_value();
     let mut readers = net.layers().iter().enumerate().filter(|(_, layer)| {

@@ -47,7 +47,7 @@ pub enum Run<E> {
         window: Window,
         means: Option<Means>,
     },
-    /// A pointwise layer and a depthwise one of its output, by channels.
+    /// A pointwise layer and a depthwise one of its output, some channels at a time.
     Expansion {
         expand: PackedMatrix<E>,
         bias: Vec<E>,
@@ -219,8 +219,15 @@ impl<E: Element> Step<E> {
     ) -> Result<(), EngineError> {
         let (input, output, activation) = (self.input, self.output, self.activation);
         let (data, around) = Around::split(arena, output);
-        let x = around.rows(input);
         assert!(read.is_some() == self.reads(), "an input is read once");
+        let x = match read {
+            // It is not in the arena.
+            Some(_) => Rows {
+                data: &[],
+                stride: input.stride,
+            },
+            None => around.rows(input),
+        };
         let out = RowsMut {
             data,
             stride: output.stride,
@@ -260,8 +267,9 @@ impl<E: Element> Step<E> {
                     };
                     let crew = team.crew(parts, scratch.values.values_mut());
                     let factor = Factor {
+                        weights: w,
                         gate,
-                        ..Factor::new(w)
+                        ahead: self.ahead.clone(),
                     };
                     pointwise_by_columns(x, output.pixels, &factor, &epilogue, out, crew);
                     return Ok(());

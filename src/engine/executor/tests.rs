@@ -79,7 +79,7 @@ fn compute_their_definition<E: Element>(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Where there are vectors of it: on Cortex-A76, and with the feature `portable-half`.
     ///
@@ -92,7 +92,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn networks_compute_their_definition(seed: u64, layers in 1usize..7) {
@@ -107,7 +107,7 @@ proptest! {
             .iter()
             .map(|layer| layer.reads().chain([layer.output]).collect())
             .collect();
-        let arena = Arena::plan(&net, &steps, 16).unwrap();
+        let arena = Arena::plan(&net, true, &steps, 16).unwrap();
         for (step, spans) in steps.iter().enumerate() {
             let written = arena.place(spans[spans.len() - 1]).range(0);
             prop_assert!(written.end <= arena.len());

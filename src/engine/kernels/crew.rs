@@ -14,9 +14,12 @@ impl<'a, E: Element> Crew<'a, E> {
     /// So many parts, which share the scratch equally.
     ///
     /// # Panics
-    /// If there are no parts.
+    /// If there are no parts, or more than [`Team::MOST_PARTS`].
     pub fn new(team: &'a Team, parts: usize, scratch: &'a mut [E]) -> Crew<'a, E> {
-        assert!(parts > 0, "a layer has parts");
+        assert!(
+            (1..=Team::MOST_PARTS).contains(&parts),
+            "a layer of {parts} parts"
+        );
         Crew {
             team: Some(team),
             parts,

@@ -38,7 +38,7 @@ impl<E: Element> PackedMatrix<E> {
     }
 }
 
-/// Threads share the rows where these become no more by it than by one of so many.
+/// Threads share the rows if that makes each compute at most this part of them more: a sixth.
 const MORE: usize = 6;
 
 /// About so many columns of the pointwise convolution's output are there together.
@@ -151,6 +151,7 @@ pub fn expand_depthwise<E: Element>(
             };
             let (first, end) = (first.first, last.first + last.columns);
             let width = end - first;
+            let between = &mut scratch[..pixels * width];
             E::pointwise(
                 weights.isa(),
                 Pointwise {
@@ -161,13 +162,13 @@ pub fn expand_depthwise<E: Element>(
                     gate: None,
                     ahead: part_of(&ahead, &(index..index + 1), slices.len()),
                     epilogue: &epilogue,
-                    out: scratch.as_mut_ptr().wrapping_sub(first),
+                    out: between.as_mut_ptr().wrapping_sub(first),
                     out_stride: width,
                     scratch: &mut [],
                 },
             );
             let between = Rows {
-                data: &scratch[..pixels * width],
+                data: &*between,
                 stride: width,
             };
             for row_part in row_parts.clone() {

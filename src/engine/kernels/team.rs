@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 /// what is between two pictures.
 const WATCH: Duration = Duration::from_micros(300);
 
+/// Turns of watching after which a thread is late: a few microseconds.
+const LATE: u32 = 100;
+
 /// A fixed number of threads, the one that asks among them.
 #[derive(Debug)]
 pub struct Team {
@@ -33,7 +36,7 @@ struct Shared {
     /// Valid while parts of the work at hand are not done.
     work: UnsafeCell<*const Work<'static>>,
     /// The last work of which each part has been begun: below the number of the work at hand if it has not.
-    begun: [Apart<AtomicU64>; MOST],
+    begun: [Apart<AtomicU64>; Team::MOST_PARTS],
     done: Apart<AtomicUsize>,
     panicked: AtomicBool,
     stop: AtomicBool,
@@ -59,9 +62,6 @@ impl std::fmt::Debug for Shared {
 #[repr(align(128))]
 struct Apart<T>(T);
 
-/// Most parts of one work.
-const MOST: usize = 64;
-
 /// A number of 48 bits: more works than there will be.
 fn pack(number: u64, parts: usize) -> u64 {
     number << 16 | parts as u64
@@ -72,6 +72,9 @@ fn unpack(state: u64) -> (u64, usize) {
 }
 
 impl Team {
+    /// Most parts of one work.
+    pub const MOST_PARTS: usize = 64;
+
     /// So many threads in all.
     ///
     /// # Errors
@@ -80,7 +83,7 @@ impl Team {
         let shared = Arc::new(Shared {
             state: Apart::default(),
             work: UnsafeCell::new(&|_: usize| ()),
-            begun: [const { Apart(AtomicU64::new(0)) }; MOST],
+            begun: [const { Apart(AtomicU64::new(0)) }; Self::MOST_PARTS],
             done: Apart::default(),
             panicked: AtomicBool::new(false),
             stop: AtomicBool::new(false),
@@ -107,14 +110,14 @@ impl Team {
         self.workers.len() + 1
     }
 
-    /// Calls `work` once for each of `0..parts`, the first on this thread and each on the same one as in the work before if
-    /// that is free, and returns when all calls have. Where another caller has the threads, all on this one. Allocates
+    /// Calls `work` once for each of `0..parts`, and returns when all calls have: the first on this thread, and each of the
+    /// others on the same one as in the work before unless that is late. Where another caller has the threads, all on this one. Allocates
     /// nothing.
     ///
     /// # Panics
-    /// If there are more than 64 parts, or when a call panics, after all have returned.
+    /// If there are more than [`Team::MOST_PARTS`] parts, or when a call panics, after all have returned.
     pub fn run(&self, parts: usize, work: &Work) {
-        assert!(parts <= MOST, "work in {parts} parts");
+        assert!(parts <= Self::MOST_PARTS, "work in {parts} parts");
         let alone = parts <= 1 || self.workers.is_empty();
         let Some(busy) = self.busy.try_lock().ok().filter(|_| !alone) else {
             (0..parts).for_each(work);
@@ -122,25 +125,33 @@ impl Team {
         };
         let shared = &*self.shared;
         shared.done.0.store(0, Ordering::Relaxed);
+        let (number, _) = unpack(shared.state.0.load(Ordering::Relaxed));
+        let number = number + 1;
+        // Before others know of it: this thread's own one.
+        shared.begun[0].0.store(number, Ordering::Relaxed);
         // SAFETY: no part of an earlier work is left, so no thread reads it; `busy` keeps other callers away. The longer
         // lifetime is not made use of: no thread calls it after the last part is done, which is waited for below.
         unsafe {
             *shared.work.get() = std::mem::transmute::<*const Work, *const Work<'static>>(work);
         }
-        let (number, _) = unpack(shared.state.0.load(Ordering::Relaxed));
-        let state = pack(number + 1, parts);
+        let state = pack(number, parts);
         shared.state.0.store(state, Ordering::SeqCst);
         if shared.sleepers.load(Ordering::SeqCst) > 0 {
             drop(lock(&shared.asleep));
             shared.wake.notify_all();
         }
-        while shared.do_a_part(0) {}
+        shared.call(0);
+        while shared.do_a_part(0, state) {}
         let mut turns = 0_u32;
         while shared.done.0.load(Ordering::Acquire) < parts {
             turns = turns.saturating_add(1);
             pause(turns);
         }
-        let panicked = shared.panicked.swap(false, Ordering::Relaxed);
+        // Written where it has to be alone: others watch what lies beside it.
+        let panicked = shared.panicked.load(Ordering::Relaxed);
+        if panicked {
+            shared.panicked.store(false, Ordering::Relaxed);
+        }
         // Before a panic, which would leave it poisoned.
         drop(busy);
         if panicked {
@@ -162,9 +173,10 @@ impl Drop for Team {
 }
 
 impl Shared {
-    /// Begins a part that nobody has begun, the thread's own one before others, and does it. False if there is none.
-    fn do_a_part(&self, thread: usize) -> bool {
-        let (number, parts) = unpack(self.state.0.load(Ordering::SeqCst));
+    /// Begins a part that nobody has begun, the thread's own one before others, and does it. False if there is none. `state`
+    /// has been the work at hand.
+    fn do_a_part(&self, thread: usize, state: u64) -> bool {
+        let (number, parts) = unpack(state);
         let begin = |part: &usize| {
             let begun = &self.begun[*part].0;
             let last = begun.load(Ordering::Relaxed);
@@ -178,24 +190,41 @@ impl Shared {
         let Some(part) = own_first.find(begin) else {
             return false;
         };
+        self.call(part);
+        true
+    }
+
+    /// Does a part that has been begun.
+    fn call(&self, part: usize) {
         // SAFETY: a part has been begun and is not done: the caller waits for it, and what it shares is valid until then.
         let work = unsafe { &**self.work.get() };
         if catch_unwind(AssertUnwindSafe(|| work(part))).is_err() {
             self.panicked.store(true, Ordering::Relaxed);
         }
         self.done.0.fetch_add(1, Ordering::Release);
-        true
     }
 
     /// Does parts as they come, until the team is dropped.
     fn serve(&self, thread: usize) {
         let mut idle = Instant::now();
         let mut turns = 0_u32;
+        // The last work that has been seen, since how many turns, and the last of which no part is left.
+        let (mut seen, mut since, mut over) = (0, 0_u32, 0);
         while !self.stop.load(Ordering::Relaxed) {
-            if self.do_a_part(thread) {
-                turns = 0;
-                continue;
+            let state = self.state.0.load(Ordering::SeqCst);
+            if state != seen {
+                (seen, since) = (state, 0);
             }
+            let (_, parts) = unpack(state);
+            // One that has no part of its own leaves theirs to the others at first.
+            if state != over && (thread < parts || since > LATE) {
+                if self.do_a_part(thread, state) {
+                    turns = 0;
+                    continue;
+                }
+                over = state;
+            }
+            since = since.saturating_add(1);
             if turns == 0 {
                 idle = Instant::now();
             }

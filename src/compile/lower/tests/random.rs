@@ -109,7 +109,7 @@ fn grow(b: &mut Builder, numbers: &mut Numbers, known: &[OutletId]) -> OutletId 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn networks_compute_what_tract_does(seed: u64, nodes in 3usize..14) {

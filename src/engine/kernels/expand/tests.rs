@@ -200,6 +200,22 @@ fn a_large_picture_is_in_many_slices() {
     check::<f32>(&case);
 }
 
+/// Few rows are computed twice, but for the last of these.
+#[test]
+fn threads_share_rows_or_channels() {
+    for (height, stride, parts) in [(48, 1, 2), (48, 1, 3), (61, 2, 3), (48, 1, 4), (15, 1, 3)] {
+        let case = Case {
+            size: [height, 5],
+            channels: 100,
+            stride,
+            parts,
+            ..PLAIN
+        };
+        check::<f32>(&case);
+        check::<f16>(&case);
+    }
+}
+
 #[test]
 fn what_does_not_fit_is_refused() {
     let window = PLAIN.window();

@@ -32,8 +32,13 @@ pub fn pointwise_by_columns<E: Element>(
     let (data, out_stride) = (Shared(out.data.as_mut_ptr()), out.stride);
     crew.run(&|part, scratch| {
         let ahead = part_of(&factor.ahead, &(part..part + 1), parts);
-        let share = w.share(part, parts, rows, divides).into_iter().enumerate();
-        for (index, (panels, rows)) in share.filter(|(_, (panels, _))| !panels.is_empty()) {
+        let mut share = w.share(part, parts, rows, divides);
+        // The largest of them has most time to fetch.
+        share.sort_by_key(|(panels, rows)| std::cmp::Reverse(panels.len() * rows.len()));
+        for (index, (panels, rows)) in share.into_iter().enumerate() {
+            if panels.is_empty() {
+                break;
+            }
             let epilogue = Epilogue {
                 residual: epilogue.residual.map(|all| below(all, rows.start)),
                 ..*epilogue
@@ -44,7 +49,7 @@ pub fn pointwise_by_columns<E: Element>(
                 w,
                 panels: &w.panels[panels],
                 gate: factor.gate,
-                ahead: if index == MOST { ahead.clone() } else { 0..0 },
+                ahead: if index == 0 { ahead.clone() } else { 0..0 },
                 epilogue: &epilogue,
                 out: data.at(rows.start * out_stride),
                 out_stride,
@@ -54,9 +59,6 @@ pub fn pointwise_by_columns<E: Element>(
         }
     });
 }
-
-/// Which of a share is most of it.
-const MOST: usize = 1;
 
 /// The pixels from `row` on.
 fn below<E>(pixels: Rows<E>, row: usize) -> Rows<E> {
@@ -95,7 +97,7 @@ impl<E> PackedMatrix<E> {
         let (last, below) = self.cut(part + 1, parts, rows, divides);
         let end = last + usize::from(below > 0);
         if first == last {
-            return [(first..end, above..below), (0..0, 0..rows), (0..0, 0..0)];
+            return [(first..end, above..below), (0..0, 0..0), (0..0, 0..0)];
         }
         let whole = first + usize::from(above > 0);
         [
