@@ -5,6 +5,7 @@ mod columns;
 mod finish;
 mod gate;
 mod operands;
+mod single;
 mod tile;
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::aside::Aside;
 use super::finish::{Activate, Finish, load_bias, store};
 use super::operands::{Left, Panels, Prefetch, Right};
+use super::single::single;
 use crate::element::Element;
 use crate::simd::{Kernel, Simd};
 
@@ -234,17 +235,31 @@ unsafe fn several<S: Simd, const M: usize, const N: usize>(
                     panel = panel.add(N * S::LANES);
                 }
             } else {
-                for k in 0..segment_len {
-                    let weights = load_columns::<S, N>(simd, panel);
-                    for (row, sums) in sums.iter_mut().enumerate() {
-                        let value = simd.broadcast(*x.add(row * left.stride + k));
-                        for (sum, weight) in sums.iter_mut().zip(weights) {
-                            *sum = simd.mul_add(weight, value, *sum);
-                        }
+                let mut bases = [x; 4];
+                for (base, row) in bases.iter_mut().zip((0..M).step_by(ROWS_OF_BASE)) {
+                    *base = opaque(x.add(row * left.stride));
+                }
+                for _ in 0..segment_len / STEPS {
+                    for step in 0..STEPS {
+                        let weights = panel.add(step * N * S::LANES);
+                        broadcast_step::<S, M, N>(
+                            simd,
+                            &mut sums,
+                            &bases,
+                            left.stride,
+                            step,
+                            weights,
+                        );
+                        simd.prefetch(next.after(step).at);
+                        simd.prefetch_ahead(ahead.after(step).at);
                     }
+                    bases = bases.map(|base| opaque(base.wrapping_add(STEPS)));
+                    panel = panel.add(STEPS * N * S::LANES);
+                    (next, ahead) = (next.after(STEPS), ahead.after(STEPS));
+                }
+                for step in 0..segment_len % STEPS {
+                    broadcast_step::<S, M, N>(simd, &mut sums, &bases, left.stride, step, panel);
                     panel = panel.add(N * S::LANES);
-                    simd.prefetch(next.at);
-                    simd.prefetch_ahead(ahead.at);
                     (next, ahead) = (next.after(1), ahead.after(1));
                 }
             }
@@ -255,6 +270,39 @@ unsafe fn several<S: Simd, const M: usize, const N: usize>(
             start = left.segment(segment);
         }
         store(simd, sums, right, finish);
+    }
+}
+
+/// Rows whose addresses x86-64 tells from one pointer and their distance. With a pointer for each there would not be registers
+/// enough, and with one for all each row's is computed, by units that multiply-adds could use.
+const ROWS_OF_BASE: usize = 3;
+
+/// Steps written out: it takes a few instructions to move all pointers on.
+const STEPS: usize = 4;
+
+/// Adds a product to each of the sums: of the rows' values at `at`, from where `bases` says that every third of them begins.
+///
+/// # Safety
+/// The rows are valid for reading there, and `weights` for reading `N` vectors.
+#[inline(always)]
+unsafe fn broadcast_step<S: Simd, const M: usize, const N: usize>(
+    simd: S,
+    sums: &mut [[S::V; N]; M],
+    bases: &[*const S::Element; 4],
+    stride: usize,
+    at: usize,
+    weights: *const S::Element,
+) {
+    // SAFETY: by this function's contract.
+    unsafe {
+        let weights = load_columns::<S, N>(simd, weights);
+        for (row, sums) in sums.iter_mut().enumerate() {
+            let base = bases[row / ROWS_OF_BASE];
+            let value = simd.broadcast(*base.add(row % ROWS_OF_BASE * stride + at));
+            for (sum, weight) in sums.iter_mut().zip(weights) {
+                *sum = simd.mul_add(weight, value, *sum);
+            }
+        }
     }
 }
 
@@ -331,69 +379,6 @@ fn loads_stay() {
     };
 }
 
-/// How many values the weights of a tile of one row, which are used once, are fetched ahead.
-const AHEAD: usize = 1024;
-
-/// A tile of one row: several sums for each column, so that none waits for itself.
-///
-/// # Safety
-/// As of [`strip`] with one row.
-#[inline(always)]
-unsafe fn single<S: Simd, const N: usize>(
-    simd: S,
-    bias: [S::V; N],
-    left: Left<S::Element>,
-    mut panel: *const S::Element,
-    right: Right<S::Element>,
-    finish: Finish,
-) {
-    // SAFETY: by this function's contract.
-    unsafe {
-        let mut sums = [[simd.splat(0.0); N]; 4];
-        sums[0] = bias;
-        for segment in 0..left.segments {
-            let x = left.segment(segment);
-            let step = N * S::LANES;
-            let lanes = S::PRODUCT_LANES;
-            for k in 0..left.segment_len / lanes {
-                let x = x.add(lanes * k);
-                if S::LANE_PRODUCTS {
-                    let value = [simd.load(x)];
-                    macro_rules! lanes {
-                        ($($lane:literal)*) => {
-                            $(if $lane < lanes {
-                                let sums = std::array::from_mut(&mut sums[$lane % 4]);
-                                let weights = load_columns::<S, N>(simd, panel.add($lane * step));
-                                add_lane::<S, 1, N, $lane>(simd, sums, &value, weights);
-                            })*
-                        };
-                    }
-                    lanes!(0 1 2 3 4 5 6 7);
-                } else {
-                    for (i, sums) in sums.iter_mut().enumerate() {
-                        add_one::<S, N>(simd, sums, x.add(i), panel.add(i * step));
-                        for vector in 0..N {
-                            simd.prefetch(panel.wrapping_add(AHEAD + i * step + vector * S::LANES));
-                        }
-                    }
-                }
-                panel = panel.add(lanes * step);
-            }
-            for k in left.segment_len / lanes * lanes..left.segment_len {
-                add_one::<S, N>(simd, &mut sums[0], x.add(k), panel);
-                panel = panel.add(step);
-            }
-        }
-        let [mut total, rest @ ..] = sums;
-        for sums in rest {
-            for (total, sum) in total.iter_mut().zip(sums) {
-                *total = simd.add(*total, sum);
-            }
-        }
-        store(simd, [total], right, finish);
-    }
-}
-
 /// The same pointer, about which the compiler knows nothing. Otherwise it computes the address of each row from that of the
 /// row before, in every step of the loop.
 #[inline(always)]
@@ -414,24 +399,8 @@ pub(crate) fn opaque<E>(pointer: *const E) -> *const E {
     pointer
 }
 
-/// # Safety
-/// `x` is valid for reading, and `panel` for reading `N` vectors.
 #[inline(always)]
-unsafe fn add_one<S: Simd, const N: usize>(
-    simd: S,
-    sums: &mut [S::V; N],
-    x: *const S::Element,
-    panel: *const S::Element,
-) {
-    // SAFETY: by this function's contract.
-    let (value, weights) = unsafe { (simd.broadcast(*x), load_columns::<S, N>(simd, panel)) };
-    for (sum, weight) in sums.iter_mut().zip(weights) {
-        *sum = simd.mul_add(weight, value, *sum);
-    }
-}
-
-#[inline(always)]
-fn add_lane<S: Simd, const M: usize, const N: usize, const LANE: i32>(
+pub(super) fn add_lane<S: Simd, const M: usize, const N: usize, const LANE: i32>(
     simd: S,
     sums: &mut [[S::V; N]; M],
     values: &[S::V; M],
@@ -447,7 +416,10 @@ fn add_lane<S: Simd, const M: usize, const N: usize, const LANE: i32>(
 /// # Safety
 /// `from` is valid for reading `N` vectors.
 #[inline(always)]
-unsafe fn load_columns<S: Simd, const N: usize>(simd: S, from: *const S::Element) -> [S::V; N] {
+pub(super) unsafe fn load_columns<S: Simd, const N: usize>(
+    simd: S,
+    from: *const S::Element,
+) -> [S::V; N] {
     let mut columns = [simd.splat(0.0); N];
     for (i, column) in columns.iter_mut().enumerate() {
         // SAFETY: by this function's contract.
