@@ -41,14 +41,33 @@ impl<E: Element> PackedMatrix<E> {
 /// Threads share the rows if that makes each compute at most this part of them more: a sixth.
 const MORE: usize = 6;
 
+/// The first row of the output that a part of so many has.
+fn part_start(window: &Window, part: usize, parts: usize) -> usize {
+    window.out_height * part / parts
+}
+
+/// Whether threads share the output's rows, rather than the channels.
+fn shares_rows(window: &Window, parts: usize) -> bool {
+    if parts <= 1 || parts > window.out_height {
+        return false;
+    }
+    let rows = |part| part_start(window, part, parts)..part_start(window, part + 1, parts);
+    let seen = (0..parts).map(|part| window.sees(&rows(part)).len());
+    // One pixel alone is summed up in another order.
+    let alone = seen.clone().any(|rows| rows * window.width <= 1);
+    // All are done when the one with most rows is.
+    let more = (parts * seen.max().unwrap_or(0)).saturating_sub(window.height);
+    !alone && more * MORE <= window.height
+}
+
 /// About so many columns of the pointwise convolution's output are there together.
 fn slice_columns<E>(pixels: usize) -> usize {
     (SLICE_BYTES / size_of::<E>() / pixels.max(1)).max(1)
 }
 
-/// As [`pointwise`](super::pointwise) and then [`depthwise`](super::depthwise) of all rows. The threads share the output's rows,
-/// as those of other layers do, so that each finds in its cache what it has written; or the channels, where they would compute
-/// too many rows twice. `sums`, if given, gets added what as many threads that share the output's rows would add up: for each of them a sum of
+/// As [`pointwise`](super::pointwise) and then [`depthwise`](super::depthwise) of all rows. The threads share the
+/// output's rows, as those of other layers do, so that each finds in its cache what it has written; or the channels,
+/// where they would compute too many rows twice. `sums`, if given, gets added what as many threads that share the output's rows would add up: for each of them a sum of
 /// each channel.
 ///
 /// # Panics
@@ -98,15 +117,8 @@ pub fn expand_depthwise<E: Element>(
     };
     // So that depthwise convolutions are computed as those of all channels are.
     let lanes = weights.isa().wide_lanes::<E>();
-    let row = |part: usize| window.out_height * part / row_parts;
-    let by_rows = parts > 1 && row_parts == parts && {
-        let seen = (0..parts).map(|part| window.sees(&(row(part)..row(part + 1))).len());
-        // One pixel alone is summed up in another order.
-        let alone = seen.clone().any(|rows| rows * window.width <= 1);
-        // All are done when the one with most rows is.
-        let more = (parts * seen.max().unwrap_or(0)).saturating_sub(window.height);
-        !alone && more * MORE <= window.height
-    };
+    let row = |part: usize| part_start(window, part, row_parts);
+    let by_rows = shares_rows(window, parts);
     // Of the output's rows, the parts that add up sums each for itself.
     let share = |part: usize| match by_rows {
         true => part..part + 1,

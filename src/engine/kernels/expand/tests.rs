@@ -200,10 +200,20 @@ fn a_large_picture_is_in_many_slices() {
     check::<f32>(&case);
 }
 
-/// Few rows are computed twice, but for the last of these.
 #[test]
-fn threads_share_rows_or_channels() {
-    for (height, stride, parts) in [(48, 1, 2), (48, 1, 3), (61, 2, 3), (48, 1, 4), (15, 1, 3)] {
+fn threads_share_rows_where_few_are_computed_twice() {
+    for (height, stride, parts, by_rows) in [
+        (48, 1, 1, false),
+        (48, 1, 2, true),
+        (48, 1, 3, true),
+        (48, 1, 4, true),
+        (61, 2, 3, true),
+        (14, 1, 2, true),
+        // One part of the output's seven rows has four.
+        (14, 2, 2, false),
+        (15, 1, 3, false),
+        (2, 1, 3, false),
+    ] {
         let case = Case {
             size: [height, 5],
             channels: 100,
@@ -211,6 +221,7 @@ fn threads_share_rows_or_channels() {
             parts,
             ..PLAIN
         };
+        assert_eq!(shares_rows(&case.window(), parts), by_rows, "{case:?}");
         check::<f32>(&case);
         check::<f16>(&case);
     }
