@@ -232,11 +232,6 @@ impl<E: Element> Step<E> {
             data,
             stride: output.stride,
         };
-        // A thread's part has the same scratch in all layers, which stays in its core's cache.
-        let lens = [
-            scratch.values.values().len() / team.threads(),
-            self.run.sums_len(),
-        ];
         let share =
             |parts, rows, out: RowsMut<E>, scratch: &mut Scratch<E>, compute: &Compute<E>| {
                 let row_len = output.pixels / rows * out.stride;
@@ -246,7 +241,7 @@ impl<E: Element> Step<E> {
                     scratch: scratch.values.values_mut(),
                     sums: scratch.sums.values_mut(),
                 };
-                team.share(part, parts, row_len, lens, compute);
+                team.share(part, parts, row_len, self.run.sums_len(), compute);
             };
         match &self.run {
             Run::Read { .. } => unreachable!("it begins a chain"),

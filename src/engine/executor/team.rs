@@ -39,14 +39,15 @@ impl Team {
         Crew::new(&self.0, parts, &mut scratch[..parts * each])
     }
 
-    /// Computes `parts` parts of `whole`, each on a thread. A row is `row_len` values of the output; every part gets
-    /// `scratch_len` of scratch and `sums_len` sums.
+    /// Computes `parts` parts of `whole`, no more than there are threads, each on one. A row is `row_len` values of the
+    /// output; every part gets `sums_len` sums, and as much of the scratch as a thread has: in all layers the same, which
+    /// stays in its core's cache.
     pub fn share<E: Send>(
         &self,
         whole: Part<E>,
         parts: usize,
         row_len: usize,
-        [scratch_len, sums_len]: [usize; 2],
+        sums_len: usize,
         compute: &(dyn Fn(Part<E>) + Sync),
     ) {
         let parts = parts.min(whole.rows.len()).min(Threads::MAX);
@@ -54,6 +55,7 @@ impl Team {
             return compute(whole);
         }
         let (rows, stride) = (whole.rows, whole.out.stride);
+        let scratch_len = whole.scratch.len() / self.threads();
         let end = |part: usize| rows.start + rows.len() * part / parts;
         let (mut data, mut scratch, mut sums) = (whole.out.data, whole.scratch, whole.sums);
         // Whoever does a part takes what belongs to it.
