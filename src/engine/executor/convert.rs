@@ -1,20 +1,10 @@
-//! Between f32, which comes in and goes out, and the type of the values inside.
+//! Between f32, which delegates take and give, and the type of the values inside.
 
 use std::borrow::Cow;
 
 use edge_classify_kernels::{Element, Rows, RowsMut};
 
 use crate::net::Delegate;
-
-/// From planes to pixels.
-pub fn interleave<E: Element>(planes: &[f32], channels: usize, pixels: &mut [E]) {
-    let area = planes.len() / channels;
-    for (c, plane) in planes.chunks_exact(area).enumerate() {
-        for (pixel, value) in pixels.chunks_exact_mut(channels).zip(plane) {
-            pixel[c] = E::from_f32(*value);
-        }
-    }
-}
 
 /// Runs a delegate, which takes and gives f32.
 pub fn run_delegate<E: Element>(

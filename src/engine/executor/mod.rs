@@ -19,12 +19,11 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use edge_classify_kernels::{Element, Isa, Lines, Memory};
+use edge_classify_kernels::{Element, Isa, Lines, Memory, interleave};
 
 use super::EngineError;
 use super::net::Net;
 use arena::Place;
-use convert::interleave;
 use source::Input;
 pub use source::Picture;
 use step::{Scratch, Step};
@@ -34,6 +33,7 @@ pub use team::Team;
 /// number of executors share one.
 #[derive(Debug)]
 pub struct Packed<E = f32> {
+    isa: Isa,
     steps: Vec<Step<E>>,
     input: Place,
     output: Place,
@@ -189,7 +189,8 @@ impl<E: Element> Executor<E> {
         let reads = packed.steps.first().is_some_and(Step::reads);
         let mut read = match input {
             Input::Planes(planes) if !reads => {
-                interleave(planes, packed.size[2], &mut arena[packed.input.range(0)]);
+                let pixels = &mut arena[packed.input.range(0)];
+                interleave(packed.isa, planes, packed.size[2], 0, pixels);
                 None
             }
             input => Some(input),

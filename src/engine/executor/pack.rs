@@ -45,6 +45,7 @@ pub(super) fn pack<E: Element>(
         channels: input.channels,
     };
     let mut packed = Packed {
+        isa,
         steps: Vec::new(),
         input: arena.place(whole),
         output: arena.place(net.output()),

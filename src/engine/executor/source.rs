@@ -24,10 +24,7 @@ impl Input<'_> {
     pub fn read<E: Element>(self, isa: Isa, first: usize, width: usize, out: RowsMut<E>) {
         match self {
             Input::Planes(planes) => {
-                let planes = planes.chunks_exact(planes.len() / 3);
-                let mut planes = planes.map(|plane| &plane[first * width..]);
-                let planes = std::array::from_fn(|_| planes.next().unwrap_or_default());
-                interleave(isa, planes, out.data);
+                interleave(isa, planes, 3, first * width, out.data);
             }
             Input::Picture(picture) => {
                 let rows = picture.pixels.chunks(picture.stride).skip(first);
