@@ -87,9 +87,9 @@ struct Life {
 }
 
 impl Arena {
-    /// `has_input`: whether the input is written before the first step. `steps` are the spans that each reads or writes, `line` the elements in a cache line. Values that are never
-    /// there together share memory: the largest are placed first, each as low as it fits. `None` if memory has no
-    /// addresses for so many.
+    /// `has_input`: whether the input is written before the first step. `steps` are the spans that each reads or writes,
+    /// `line` the elements in a cache line. Values that are never there together share memory: the largest are placed
+    /// first, each as low as it fits. `None` if memory has no addresses for so many.
     pub fn plan(net: &Net, has_input: bool, steps: &[Vec<Span>], line: usize) -> Option<Arena> {
         let shapes = net.values().to_vec();
         let mut lives: Vec<Option<Life>> = vec![None; shapes.len()];

@@ -124,8 +124,8 @@ impl<E: Element> Chain<E> {
             .sum()
     }
 
-    /// Computes some rows of the last layer's output, which `out` has. `x` is all of the first layer's input, or the network's;
-    /// `values` has what else the layers read, and `sums` is for [`Chain::means`].
+    /// Computes some rows of the last layer's output, which `out` has. `x` is all of the first layer's input, or the
+    /// network's; `values` has what else the layers read, and `sums` is for [`Chain::means`].
     pub fn run<'a>(
         &self,
         x: Source<E>,

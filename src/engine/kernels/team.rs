@@ -110,9 +110,9 @@ impl Team {
         self.workers.len() + 1
     }
 
-    /// Calls `work` once for each of `0..parts`, and returns when all calls have: the first on this thread, and each of the
-    /// others on the same one as in the work before unless that is late. Where another caller has the threads, all on this one. Allocates
-    /// nothing.
+    /// Calls `work` once for each of `0..parts`, and returns when all calls have: the first on this thread, and each of
+    /// the others on the same one as in the work before unless that is late. Where another caller has the threads, all on
+    /// this one. Allocates nothing.
     ///
     /// # Panics
     /// If there are more than [`Team::MOST_PARTS`] parts, or when a call panics, after all have returned.
