@@ -4,7 +4,7 @@ CARGO ?= cargo
 AARCH64 := target/aarch64-toolchain
 ARMV7 := target/armv7-toolchain
 # What runs with a sanitizer and on 32-bit ARM: it is soon built, without tract.
-ENGINE := --package edge-classify-kernels --package edge-classify-engine --lib
+ENGINE := --package edge-classify-kernels --package edge-classify-int8 --package edge-classify-engine --lib
 # For ARM, the program that runs plans; with FEATURES=host, all of it. Its own tests are run along with the engine's: Cargo
 # would build the engine alone with other features, once more. QEMU's user mode knows no ioctl of a camera.
 FEATURES ?= device
@@ -35,10 +35,11 @@ test-sanitizer: setup
 	RUST_MIN_STACK=67108864 RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address $(CARGO) test --locked \
 		$(ENGINE) --features edge-classify-engine/portable-half --target $(HOST) --target-dir target/sanitizer
 
-# Exported networks in ONNX Runtime; what the comparison with other runtimes computes.
+# Exported networks in ONNX Runtime; what the comparisons with other runtimes compute.
 test-onnx: build
 	tests/onnxruntime/run.sh
 	python3 -m unittest discover benches/peers
+	PYTHONPATH=benches/peers python3 -m unittest discover benches/accuracy
 
 # The program in a virtual machine with emulated cameras.
 test-camera: setup

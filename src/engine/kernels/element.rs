@@ -7,15 +7,11 @@ use half::slice::HalfFloatSliceExt;
 
 use super::activation::{Exponential, OF_F16, OF_F32};
 use super::compiled::Compiled;
+use super::memory::Plain;
 use super::simd::{Isa, Kernel};
 
 /// f32, or half as many bytes with 11 bits of precision: f16 (IEEE 754 binary16).
-///
-/// # Safety
-/// Any bits are a value, and there are no others than its own: slices of values are made of aligned bytes.
-pub unsafe trait Element:
-    Compiled + Copy + Debug + Default + PartialEq + PartialOrd + Send + Sync + 'static
-{
+pub trait Element: Compiled + Plain + Debug + Default + PartialEq + PartialOrd {
     /// From 1 to the next value.
     const EPSILON: f32;
     /// Rows that are added up in a sum of this type before the sum joins the others', which are of f32: bounds how far
@@ -55,8 +51,7 @@ pub unsafe trait Element:
     fn run_wide<K: Kernel<Self>>(isa: Isa, kernel: K) -> K::Output;
 }
 
-// SAFETY: so it is.
-unsafe impl Element for f32 {
+impl Element for f32 {
     const EPSILON: f32 = f32::EPSILON;
     const BATCH: usize = 64;
     const EXPONENTIAL: Exponential = OF_F32;
@@ -92,8 +87,7 @@ unsafe impl Element for f32 {
     }
 }
 
-// SAFETY: 16 bits, all of them its own.
-unsafe impl Element for f16 {
+impl Element for f16 {
     const EPSILON: f32 = 1.0 / 1024.0;
     const BATCH: usize = 8;
     const EXPONENTIAL: Exponential = OF_F16;

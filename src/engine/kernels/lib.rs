@@ -38,12 +38,16 @@ pub use elementwise::{
 pub use excite::{PackedExcite, excite};
 pub use expand::{Expansion, expand_depthwise};
 pub use interleave::interleave;
-pub use memory::{Lines, Memory};
+pub use memory::{LINE, Lines, Memory, Plain, values_of, values_of_mut};
 pub use normalize::{Normalization, normalize};
 pub use peak::multiply_adds;
 pub use pointwise::{Epilogue, Factor, PackedMatrix, pointwise, pointwise_by_columns};
 pub use pool::{Pool, global_average, pool};
 pub use rows::{Ring, Rows, RowsMut};
-pub use simd::{Isa, Kernel, Simd};
+#[cfg(target_arch = "x86_64")]
+pub use simd::{Avx2, Avx512};
+pub use simd::{Isa, Kernel, Portable, Simd};
+#[cfg(target_arch = "aarch64")]
+pub use simd::{Neon, NeonPair};
 pub use team::Team;
 pub use window::Window;

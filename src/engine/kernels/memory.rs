@@ -9,9 +9,8 @@ use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use half::f16;
 use memmap2::{Advice, MmapMut};
-
-use super::element::Element;
 
 /// A cache line.
 #[derive(Clone, Copy)]
@@ -19,10 +18,23 @@ use super::element::Element;
 struct Line([u8; LINE]);
 
 /// Bytes in a cache line.
-pub(crate) const LINE: usize = 64;
+pub const LINE: usize = 64;
 
 /// In a large page, of most systems.
 const LARGE_PAGE: usize = 2 << 20;
+
+/// What memory holds.
+///
+/// # Safety
+/// Any bits are a value, and there are no others than its own: slices of values are made of aligned bytes.
+pub unsafe trait Plain: Copy + Send + Sync + 'static {}
+
+// SAFETY: here and below, all bits are its own.
+unsafe impl Plain for f32 {}
+unsafe impl Plain for f16 {}
+unsafe impl Plain for i32 {}
+unsafe impl Plain for i8 {}
+unsafe impl Plain for u8 {}
 
 /// Memory to be taken in pieces; it lasts as long as any of them.
 pub struct Memory {
@@ -44,9 +56,9 @@ enum Owner {
 }
 
 // SAFETY: no two have the same values, and what frees them can be sent and shared.
-unsafe impl<E: Element> Send for Lines<E> {}
+unsafe impl<E: Plain> Send for Lines<E> {}
 // SAFETY: as above.
-unsafe impl<E: Element> Sync for Lines<E> {}
+unsafe impl<E: Plain> Sync for Lines<E> {}
 
 impl Memory {
     /// For pieces of so many bytes.
@@ -88,7 +100,7 @@ impl Memory {
     }
 
     /// The next piece, of so many values; of its own memory if there is no room for it.
-    pub fn take<E: Element>(&mut self, len: usize) -> Lines<E> {
+    pub fn take<E: Plain>(&mut self, len: usize) -> Lines<E> {
         let size = (len * size_of::<E>()).next_multiple_of(LINE);
         let Some((map, start, offset, end)) = &mut self.free else {
             return Lines::alone(len);
@@ -111,7 +123,7 @@ impl Memory {
     }
 }
 
-impl<E: Element> Lines<E> {
+impl<E: Plain> Lines<E> {
     fn alone(len: usize) -> Lines<E> {
         let mut lines = vec![Line([0; LINE]); (len * size_of::<E>()).div_ceil(LINE)];
         let start = NonNull::new(lines.as_mut_ptr()).expect("a vector's pointer is not null");
@@ -123,7 +135,7 @@ impl<E: Element> Lines<E> {
     }
 
     /// Where they are.
-    pub(crate) fn addresses(&self) -> Range<usize> {
+    pub fn addresses(&self) -> Range<usize> {
         let start = self.start.as_ptr().addr();
         start..start + self.len * size_of::<E>()
     }
@@ -139,6 +151,30 @@ impl<E: Element> Lines<E> {
         // SAFETY: as above.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
     }
+}
+
+/// Bytes as values of another type.
+///
+/// # Panics
+/// If they do not begin where such a value may, or end within one.
+#[inline(always)]
+pub fn values_of<E: Plain>(bytes: &[u8]) -> &[E] {
+    // SAFETY: any bits are a value.
+    let (before, values, after) = unsafe { bytes.align_to() };
+    assert!(before.is_empty() && after.is_empty(), "no whole values");
+    values
+}
+
+/// As [`values_of`], to be written.
+///
+/// # Panics
+/// As [`values_of`].
+#[inline(always)]
+pub fn values_of_mut<E: Plain>(bytes: &mut [u8]) -> &mut [E] {
+    // SAFETY: as above, and all bits of a value are bytes.
+    let (before, values, after) = unsafe { bytes.align_to_mut() };
+    assert!(before.is_empty() && after.is_empty(), "no whole values");
+    values
 }
 
 impl<E> fmt::Debug for Lines<E> {

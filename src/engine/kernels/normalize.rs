@@ -23,6 +23,11 @@ impl Normalization {
             reversed,
         }
     }
+
+    /// Whether the network's first channel is the pixel's last.
+    pub fn is_reversed(&self) -> bool {
+        self.reversed
+    }
 }
 
 /// Writes the values of `pixels`, three bytes each, to `out`, three values each.

@@ -45,7 +45,7 @@ impl<'a, E> Ring<'a, E> {
 
     /// Where the picture's row `y` is.
     #[inline(always)]
-    pub(super) fn line(&self, y: usize) -> usize {
+    pub fn line(&self, y: usize) -> usize {
         let line = self.first + y;
         if line < self.lines {
             line
@@ -56,7 +56,7 @@ impl<'a, E> Ring<'a, E> {
 
     /// # Panics
     /// If there are fewer pixels, or more rows of the picture than in the ring.
-    pub(super) fn check(&self, height: usize, width: usize, channels: usize) {
+    pub fn check(&self, height: usize, width: usize, channels: usize) {
         assert!(
             height <= self.lines && self.first <= self.lines,
             "{height} rows in a ring of {}, from {} on",
@@ -72,7 +72,7 @@ impl<'a, E> Ring<'a, E> {
 impl<E> Rows<'_, E> {
     /// # Panics
     /// If there are fewer pixels.
-    pub(super) fn check(&self, pixels: usize, channels: usize) {
+    pub fn check(&self, pixels: usize, channels: usize) {
         check(self.data.len(), self.stride, pixels, channels);
     }
 }
@@ -80,7 +80,7 @@ impl<E> Rows<'_, E> {
 impl<E> RowsMut<'_, E> {
     /// # Panics
     /// If there are fewer pixels, or one would be written over the next.
-    pub(super) fn check(&self, pixels: usize, channels: usize) {
+    pub fn check(&self, pixels: usize, channels: usize) {
         check(self.data.len(), self.stride, pixels, channels);
     }
 }

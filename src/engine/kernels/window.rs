@@ -26,13 +26,7 @@ pub struct Window {
 impl Window {
     /// # Panics
     /// If pictures of so many channels do not fit `x` and `out`, or `rows` of the output are not all there.
-    pub(super) fn check<E>(
-        &self,
-        channels: usize,
-        x: Rows<E>,
-        out: &RowsMut<E>,
-        rows: &Range<usize>,
-    ) {
+    pub fn check<E>(&self, channels: usize, x: Rows<E>, out: &RowsMut<E>, rows: &Range<usize>) {
         let (pixels, out_pixels) = self.check_sizes(rows);
         x.check(pixels, channels);
         out.check(out_pixels, channels);
@@ -42,7 +36,7 @@ impl Window {
     ///
     /// # Panics
     /// If `rows` of the output are not all there, a stride or dilation is 0, or a size or position overflows.
-    pub(super) fn check_sizes(&self, rows: &Range<usize>) -> (usize, usize) {
+    pub fn check_sizes(&self, rows: &Range<usize>) -> (usize, usize) {
         assert!(self.stride_h > 0 && self.stride_w > 0, "a window moves");
         assert!(
             self.dilation_h > 0 && self.dilation_w > 0,
@@ -115,7 +109,7 @@ impl Window {
     }
 
     /// The taps of the output's row `y` that are in the picture.
-    pub(super) fn taps_of_row(&self, y: usize) -> Range<usize> {
+    pub fn taps_of_row(&self, y: usize) -> Range<usize> {
         inside(
             y * self.stride_h,
             self.pad_top,
@@ -126,7 +120,7 @@ impl Window {
     }
 
     /// The taps of the output's column `x` that are in the picture.
-    pub(super) fn taps_of_column(&self, x: usize) -> Range<usize> {
+    pub fn taps_of_column(&self, x: usize) -> Range<usize> {
         inside(
             x * self.stride_w,
             self.pad_left,

@@ -1,0 +1,165 @@
+//! Quads of 64-bit ARM cores: of those that have instructions for sums of four products of bytes, and of those that have none.
+
+use std::arch::aarch64::*;
+use std::arch::asm;
+
+use edge_classify_kernels::{Neon, Simd};
+
+use super::quads::Quads;
+use crate::simd::{LevelRange, Levels};
+
+const BYTES: usize = 4 * Neon::LANES;
+
+/// Whether the core has such instructions.
+pub(super) fn multiplies_quads() -> bool {
+    std::arch::is_aarch64_feature_detected!("dotprod")
+}
+
+/// Quads that are multiplied by one instruction, for cores that have it.
+#[derive(Clone, Copy)]
+pub(super) struct Dot(pub Neon);
+
+/// Quads that are multiplied in pairs, on any core.
+#[derive(Clone, Copy)]
+pub(super) struct Pairs(pub Neon);
+
+/// The compiler has no function for the instruction yet.
+///
+/// # Safety
+/// [`multiplies_quads`] has found it.
+#[inline(always)]
+unsafe fn dot(mut sum: int32x4_t, quad: int8x16_t, weights: int8x16_t) -> int32x4_t {
+    // SAFETY: by this function's contract.
+    unsafe {
+        asm!(
+            ".arch_extension dotprod",
+            "sdot {sum:v}.4s, {quad:v}.16b, {weights:v}.16b",
+            sum = inout(vreg) sum,
+            quad = in(vreg) quad,
+            weights = in(vreg) weights,
+            options(pure, nomem, nostack, preserves_flags)
+        )
+    };
+    sum
+}
+
+/// Two products are less than 2^15 together, as no weight is -128.
+#[inline(always)]
+fn pairs(sum: int32x4_t, quad: int8x16_t, weights: int8x16_t) -> int32x4_t {
+    // SAFETY: part of the architecture's base.
+    unsafe {
+        let low = vmull_s8(vget_low_s8(quad), vget_low_s8(weights));
+        let high = vmull_high_s8(quad, weights);
+        vpadalq_s16(sum, vpaddq_s16(low, high))
+    }
+}
+
+macro_rules! quads {
+    ($quads:ty, $dot:path) => {
+        // SAFETY: part of the architecture's base, but for what `multiplies_quads` finds.
+        unsafe impl Quads for $quads {
+            type Levels = Neon;
+            type Bytes = int8x16_t;
+            const OFFSET: i32 = 0;
+            const ROWS: usize = 2;
+            const MOST_SETS: usize = 1;
+            const MASKED_BYTES: bool = false;
+
+            #[inline(always)]
+            fn levels(self) -> Neon {
+                self.0
+            }
+            #[inline(always)]
+            fn bytes(self, byte: u8) -> int8x16_t {
+                unsafe { vdupq_n_s8(byte as i8) }
+            }
+            #[inline(always)]
+            unsafe fn load_bytes(self, from: *const u8) -> int8x16_t {
+                unsafe { vld1q_s8(from.cast()) }
+            }
+            #[inline(always)]
+            unsafe fn load_parts<const SETS: usize>(
+                self,
+                from: *const u8,
+                _: usize,
+                count: usize,
+            ) -> int8x16_t {
+                let mut bytes = [0; BYTES];
+                unsafe {
+                    bytes[..count].copy_from_slice(std::slice::from_raw_parts(from, count));
+                    self.load_bytes(bytes.as_ptr())
+                }
+            }
+            #[inline(always)]
+            unsafe fn store_bytes(self, to: *mut u8, v: int8x16_t) {
+                unsafe { vst1q_s8(to.cast(), v) }
+            }
+            #[inline(always)]
+            unsafe fn store_parts<const SETS: usize>(
+                self,
+                to: *mut u8,
+                _: usize,
+                count: usize,
+                parts: usize,
+                v: int8x16_t,
+            ) {
+                if parts == 0 {
+                    return;
+                }
+                let mut bytes = [0; BYTES];
+                unsafe {
+                    self.store_bytes(bytes.as_mut_ptr(), v);
+                    std::slice::from_raw_parts_mut(to, count).copy_from_slice(&bytes[..count]);
+                }
+            }
+            #[inline(always)]
+            fn keep(self, v: int8x16_t, count: usize) -> int8x16_t {
+                match count {
+                    BYTES.. => v,
+                    _ => self.bytes(0),
+                }
+            }
+            #[inline(always)]
+            fn quads(self, [a, b, c, d]: [int8x16_t; 4]) -> [int8x16_t; 4] {
+                unsafe {
+                    let pairs = |v| vreinterpretq_s16_s8(v);
+                    let (low, high) = (pairs(vzip1q_s8(a, b)), pairs(vzip2q_s8(a, b)));
+                    let (low_2, high_2) = (pairs(vzip1q_s8(c, d)), pairs(vzip2q_s8(c, d)));
+                    [
+                        vreinterpretq_s8_s16(vzip1q_s16(low, low_2)),
+                        vreinterpretq_s8_s16(vzip2q_s16(low, low_2)),
+                        vreinterpretq_s8_s16(vzip1q_s16(high, high_2)),
+                        vreinterpretq_s8_s16(vzip2q_s16(high, high_2)),
+                    ]
+                }
+            }
+            #[inline(always)]
+            unsafe fn dot(self, sum: int32x4_t, quad: int8x16_t, weights: *const i8) -> int32x4_t {
+                unsafe { $dot(sum, quad, vld1q_s8(weights)) }
+            }
+            #[inline(always)]
+            unsafe fn store_integers(self, to: *mut i32, v: int32x4_t) {
+                unsafe { vst1q_s32(to, v) }
+            }
+            #[inline(always)]
+            fn pack(self, t: [float32x4_t; 4], range: LevelRange) -> int8x16_t {
+                let LevelRange {
+                    zero_point,
+                    low,
+                    high,
+                } = range;
+                unsafe {
+                    // Each step keeps to the bounds of its type, as far as a level's bounds can tell.
+                    let zero = vdupq_n_s16(i16::from(zero_point));
+                    let [a, b, c, d] = t.map(|t| self.0.round(t));
+                    let words = |a, b| vqaddq_s16(vcombine_s16(vqmovn_s32(a), vqmovn_s32(b)), zero);
+                    let bytes = vcombine_s8(vqmovn_s16(words(a, b)), vqmovn_s16(words(c, d)));
+                    vminq_s8(vmaxq_s8(bytes, vdupq_n_s8(low)), vdupq_n_s8(high))
+                }
+            }
+        }
+    };
+}
+
+quads!(Dot, dot);
+quads!(Pairs, pairs);

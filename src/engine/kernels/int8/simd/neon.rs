@@ -1,0 +1,222 @@
+//! Integers of 64-bit ARM processors.
+
+use std::arch::aarch64::*;
+
+use edge_classify_kernels::{Neon, Simd};
+
+use super::aside::Aside;
+use super::{LevelKernel, LevelRange, Levels, neon_dot, neon_pairs, place_of_four};
+
+const LANES: usize = Neon::LANES;
+
+// SAFETY: part of the architecture's base.
+unsafe impl Levels for Neon {
+    type I = int32x4_t;
+    const FLIP: u8 = 0;
+    const SUM_ROWS: [usize; 4] = [8, 8, 0, 5];
+    type Products = Products;
+
+    #[inline(always)]
+    fn call_levels<K: LevelKernel>(self, kernel: K) -> K::Output {
+        with_neon(self, kernel)
+    }
+    #[inline(always)]
+    fn integers(self, value: i32) -> int32x4_t {
+        unsafe { vdupq_n_s32(value) }
+    }
+    #[inline(always)]
+    unsafe fn load_integers(self, from: *const i32) -> int32x4_t {
+        unsafe { vld1q_s32(from) }
+    }
+    #[inline(always)]
+    fn add_integers(self, a: int32x4_t, b: int32x4_t) -> int32x4_t {
+        unsafe { vaddq_s32(a, b) }
+    }
+    #[inline(always)]
+    fn to_floats(self, a: int32x4_t) -> float32x4_t {
+        unsafe { vcvtq_f32_s32(a) }
+    }
+    #[inline(always)]
+    fn round(self, a: float32x4_t) -> int32x4_t {
+        unsafe { vcvtnq_s32_f32(a) }
+    }
+    #[inline(always)]
+    unsafe fn load_levels(self, from: *const u8, count: usize) -> int32x4_t {
+        let mut bytes = [0; LANES];
+        unsafe {
+            match count {
+                LANES => bytes = from.cast::<[u8; LANES]>().read(),
+                _ => bytes[..count].copy_from_slice(std::slice::from_raw_parts(from, count)),
+            }
+            let levels = vreinterpret_s8_u32(vdup_n_u32(u32::from_le_bytes(bytes)));
+            vmovl_s16(vget_low_s16(vmovl_s8(levels)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn load_above<const N: usize>(
+        self,
+        from: *const u8,
+        count: usize,
+        zero_point: i8,
+    ) -> [int32x4_t; N] {
+        let mut above = [self.integers(0); N];
+        let mut bytes = [0u8; 4 * LANES];
+        // SAFETY: by this function's contract: a vector is read from there only where all of its bytes are asked for.
+        unsafe {
+            let zero_point = vdupq_n_s8(zero_point);
+            let bytes = match (N, count == N * LANES) {
+                (4, true) => vld1q_s8(from.cast()),
+                (2, true) => {
+                    let half = vld1_s8(from.cast());
+                    vcombine_s8(half, half)
+                }
+                _ => {
+                    bytes[..count].copy_from_slice(std::slice::from_raw_parts(from, count));
+                    vld1q_s8(bytes.as_ptr().cast())
+                }
+            };
+            let first = vsubl_s8(vget_low_s8(bytes), vget_low_s8(zero_point));
+            let second = vsubl_high_s8(bytes, zero_point);
+            for (i, above) in above.iter_mut().enumerate() {
+                *above = match i {
+                    0 => vmovl_s16(vget_low_s16(first)),
+                    1 => vmovl_high_s16(first),
+                    2 => vmovl_s16(vget_low_s16(second)),
+                    _ => vmovl_high_s16(second),
+                };
+            }
+        }
+        above
+    }
+    #[inline(always)]
+    unsafe fn store_levels(self, to: *mut u8, count: usize, a: int32x4_t) {
+        unsafe {
+            let words = vqmovn_s32(a);
+            let levels = vqmovn_s16(vcombine_s16(words, words));
+            let bytes = vget_lane_u32::<0>(vreinterpret_u32_s8(levels)).to_le_bytes();
+            match count {
+                LANES => to.cast::<[u8; LANES]>().write(bytes),
+                _ => std::slice::from_raw_parts_mut(to, count).copy_from_slice(&bytes[..count]),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn products(self) -> Products {
+        match neon_dot::detect() {
+            true => Products::Dot,
+            false => Products::Pairs,
+        }
+    }
+    #[inline(always)]
+    fn depth(self, products: Products) -> usize {
+        match products {
+            Products::Dot => 4,
+            Products::Pairs => neon_pairs::DEPTH,
+        }
+    }
+    #[inline(always)]
+    fn place(self, products: Products, width: usize, k: usize, column: usize, i: usize) -> usize {
+        match products {
+            Products::Dot => place_of_four(width, column, i),
+            Products::Pairs => neon_pairs::place(width, k, column, i),
+        }
+    }
+    #[inline(always)]
+    unsafe fn add_products<const M: usize, const N: usize>(
+        self,
+        products: Products,
+        sums: &mut [[int32x4_t; N]; M],
+        x: *const u8,
+        stride: usize,
+        weights: *const i8,
+        steps: usize,
+    ) {
+        // SAFETY: by this function's contract.
+        unsafe {
+            match products {
+                Products::Dot => neon_dot::add_products(sums, x, stride, weights, steps),
+                Products::Pairs => neon_pairs::add_products(sums, x, stride, weights, steps),
+            }
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_rounded<const M: usize, const N: usize>(
+        self,
+        values: &[[float32x4_t; N]; M],
+        to: *mut u8,
+        stride: usize,
+        columns: usize,
+        range: LevelRange,
+    ) {
+        let mut aside = Aside::<M>::new();
+        // SAFETY: by this function's contract.
+        unsafe {
+            // Of three vectors no store is as long.
+            if columns == N * LANES && N != 3 {
+                return match range.is_full() {
+                    true => store_whole::<M, N, false>(values, to, stride, range),
+                    false => store_whole::<M, N, true>(values, to, stride, range),
+                };
+            }
+            store_whole::<M, N, true>(values, aside.start(), Aside::<M>::STRIDE, range);
+            aside.copy(to, stride, columns);
+        }
+    }
+}
+
+/// The instructions that multiply.
+#[derive(Debug, Clone, Copy)]
+pub enum Products {
+    Dot,
+    Pairs,
+}
+
+/// Leaves the bounds out where they are not `BOUNDED`.
+///
+/// # Safety
+/// As of [`Levels::store_rounded`] for all columns.
+#[inline(always)]
+unsafe fn store_whole<const M: usize, const N: usize, const BOUNDED: bool>(
+    values: &[[float32x4_t; N]; M],
+    to: *mut u8,
+    stride: usize,
+    range: LevelRange,
+) {
+    // SAFETY: by this function's contract.
+    unsafe {
+        let zero_point = vdupq_n_s16(range.zero_point.into());
+        let (low, high) = (vdupq_n_s8(range.low), vdupq_n_s8(range.high));
+        for (row, values) in values.iter().enumerate() {
+            let words = |first: usize| {
+                let of = |i: usize| Neon.round(values[i.min(N - 1)]);
+                let words = vqmovn_high_s32(vqmovn_s32(of(first)), of(first + 1));
+                vqaddq_s16(words, zero_point)
+            };
+            let levels = if N > 2 {
+                vqmovn_high_s16(vqmovn_s16(words(0)), words(2))
+            } else {
+                let levels = vqmovn_s16(words(0));
+                vcombine_s8(levels, levels)
+            };
+            let levels = match BOUNDED {
+                true => vminq_s8(vmaxq_s8(levels, low), high),
+                false => levels,
+            };
+            let to = to.add(row * stride);
+            match N {
+                1 => {
+                    let first = vgetq_lane_u32::<0>(vreinterpretq_u32_s8(levels));
+                    to.cast::<u32>().write_unaligned(first);
+                }
+                2 => vst1_s8(to.cast(), vget_low_s8(levels)),
+                _ => vst1q_s8(to.cast(), levels),
+            }
+        }
+    }
+}
+
+#[inline(never)]
+fn with_neon<K: LevelKernel>(simd: Neon, kernel: K) -> K::Output {
+    kernel.run(simd)
+}
