@@ -15,7 +15,7 @@ mod threads;
 
 pub use edge_classify_kernels::Normalization;
 pub use error::EngineError;
-pub use executor::{Executor, Packed, Picture, Team};
+pub use executor::{Executor, Observed, Packed, Picture, Team};
 pub use isa::{ISA_VARIABLE, chosen_isa};
 pub use options::Options;
 pub use precision::Precision;

@@ -47,10 +47,19 @@ impl Options {
     }
 
     /// The precision in which a network is run.
-    pub fn precision_of(&self, net: &Net) -> Precision {
+    ///
+    /// # Errors
+    /// If the network is of levels, and another is asked for.
+    pub fn precision_of(&self, net: &Net) -> Result<Precision, EngineError> {
         let stored = net.precision();
         let native = stored.is_native(self.isa).then_some(stored);
-        self.precision.or(native).unwrap_or(Precision::F32)
+        match self.precision {
+            Some(asked) if net.is_quantized() => Err(EngineError::Prepare(format!(
+                "it has been quantized, and runs in int8 alone; leave out --precision {asked}"
+            ))),
+            Some(asked) => Ok(asked),
+            None => Ok(native.unwrap_or(Precision::F32)),
+        }
     }
 
     /// The same, with layers computed together or not.

@@ -13,6 +13,9 @@ pub enum Precision {
     F32,
     /// IEEE 754 binary16; means are added up in f32.
     Fp16,
+    /// Levels of 8 bits and sums of 32, the same bits on every processor; squeeze-and-excitation in f32. Only a network that
+    /// has been quantized is of it.
+    Int8,
 }
 
 impl Precision {
@@ -21,6 +24,7 @@ impl Precision {
         match self {
             Precision::F32 => size_of::<f32>(),
             Precision::Fp16 => size_of::<f16>(),
+            Precision::Int8 => size_of::<i8>(),
         }
     }
 
@@ -28,13 +32,14 @@ impl Precision {
         match self {
             Precision::F32 => "f32",
             Precision::Fp16 => "fp16",
+            Precision::Int8 => "int8",
         }
     }
 
     /// Whether the processor has it.
     pub fn is_native(self, isa: Isa) -> bool {
         match self {
-            Precision::F32 => true,
+            Precision::F32 | Precision::Int8 => true,
             // The portable vectors only round like it.
             Precision::Fp16 => !matches!(isa, Isa::Portable(_)) && isa.computes::<f16>(),
         }

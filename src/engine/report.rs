@@ -7,7 +7,7 @@ use edge_classify_kernels::{Activation, Element, Window};
 use half::f16;
 
 use super::executor::Packed;
-use super::net::{Kind, Layer, Net, Part, Shape};
+use super::net::{Kind, Layer, Net, Part, Shape, Span};
 use super::{EngineError, Options, Precision};
 
 /// A network as this processor runs it.
@@ -65,9 +65,16 @@ impl LayerReport {
 
     fn new(net: &Net, layer: &Layer, precision: Precision) -> LayerReport {
         let (input, output) = (net.shape(layer.input), net.shape(layer.output));
-        let len = |shape: Shape| shape.pixels() * shape.channels;
-        let reads: usize = layer.reads().map(|span| len(net.shape(span))).sum();
-        let values = reads + len(output) + layer.kind.parameters();
+        let bytes = |span: Span| {
+            let (shape, levels) = (net.shape(span), net.quantization(span.value).is_some());
+            let size = match precision {
+                Precision::Int8 if !levels => Precision::F32.size(),
+                precision => precision.size(),
+            };
+            shape.pixels() * shape.channels * size
+        };
+        let weights = layer.kind.parameters() * precision.size();
+        let bytes: usize = layer.reads().chain([layer.output]).map(bytes).sum();
         let (gated, residual) = match &layer.kind {
             Kind::Pointwise { gate, residual, .. } => (gate.is_some(), residual.is_some()),
             Kind::Convolution { residual, .. } => (false, residual.is_some()),
@@ -83,7 +90,7 @@ impl LayerReport {
             input,
             output,
             multiply_adds: layer.kind.multiply_adds(output.pixels()),
-            bytes: values * precision.size(),
+            bytes: bytes + weights,
             place: None,
             group: 1,
             part: layer.part().cloned(),
@@ -93,9 +100,9 @@ impl LayerReport {
 
 impl Report {
     pub fn new(net: Net, options: &Options) -> Result<Report, EngineError> {
-        match options.precision_of(&net) {
-            Precision::F32 => Report::of::<f32>(net, options, Precision::F32),
+        match options.precision_of(&net)? {
             Precision::Fp16 => Report::of::<f16>(net, options, Precision::Fp16),
+            precision => Report::of::<f32>(net, options, precision),
         }
     }
 

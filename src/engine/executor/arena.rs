@@ -1,14 +1,20 @@
 //! Where each value lies in the memory that all share.
 
-use edge_classify_kernels::Rows;
+use std::ops::Range;
 
+use edge_classify_kernels::{Plain, Rows, values_of};
+
+use super::CACHE_LINE;
 use crate::net::{Net, Shape, Span};
 
 /// Pixels of a span in the arena.
 #[derive(Debug, Clone, Copy)]
 pub struct Place {
+    /// In bytes.
     pub offset: usize,
-    /// From one pixel to the next.
+    /// Bytes of a value.
+    pub size: usize,
+    /// Values from one pixel to the next.
     pub stride: usize,
     pub pixels: usize,
     pub channels: usize,
@@ -25,42 +31,48 @@ impl Place {
         self.pixels == 1 || self.stride == self.channels
     }
 
-    /// Its values in a slice that begins at `start` in the arena.
-    pub fn range(&self, start: usize) -> std::ops::Range<usize> {
-        self.offset - start..self.offset - start + self.len()
+    /// Its bytes in a slice that begins at `start` in the arena.
+    pub fn range(&self, start: usize) -> Range<usize> {
+        self.offset - start..self.offset - start + self.len() * self.size
     }
 }
 
 /// The arena on both sides of what is written.
-pub struct Around<'a, E> {
-    before: &'a [E],
-    after: &'a [E],
+pub struct Around<'a> {
+    before: &'a [u8],
+    after: &'a [u8],
     /// Where the second begins.
     start: usize,
 }
 
-impl<'a, E> Around<'a, E> {
+impl<'a> Around<'a> {
     /// What is written, and the rest.
-    pub fn split(arena: &'a mut [E], output: Place) -> (&'a mut [E], Self) {
-        let (before, rest) = arena.split_at_mut(output.offset);
-        let (data, after) = rest.split_at_mut(output.len());
+    pub fn split(arena: &'a mut [u8], output: Place) -> (&'a mut [u8], Self) {
+        let Range { start, end } = output.range(0);
+        let (before, rest) = arena.split_at_mut(start);
+        let (data, after) = rest.split_at_mut(end - start);
         let around = Around {
             before,
             after,
-            start: output.offset + output.len(),
+            start: end,
         };
         (data, around)
     }
 
-    pub fn values(&self, place: Place) -> &'a [E] {
-        if place.offset < self.start {
+    /// # Panics
+    /// If the values are of another size.
+    pub fn values<E: Plain>(&self, place: Place) -> &'a [E] {
+        assert!(size_of::<E>() == place.size, "values of another type");
+        values_of(if place.offset < self.start {
             &self.before[place.range(0)]
         } else {
             &self.after[place.range(self.start)]
-        }
+        })
     }
 
-    pub fn rows(&self, place: Place) -> Rows<'a, E> {
+    /// # Panics
+    /// As [`Around::values`].
+    pub fn rows<E: Plain>(&self, place: Place) -> Rows<'a, E> {
         Rows {
             data: self.values(place),
             stride: place.stride,
@@ -68,16 +80,18 @@ impl<'a, E> Around<'a, E> {
     }
 }
 
-/// Offsets of all values, and how many elements the arena has.
+/// Offsets of all values, and how many bytes the arena has.
 #[derive(Debug, Clone)]
 pub struct Arena {
     offsets: Vec<usize>,
     shapes: Vec<Shape>,
+    /// Bytes of each one's elements.
+    sizes: Vec<usize>,
     len: usize,
 }
 
-/// Values of f32 that memory can have addresses for.
-const MOST: usize = isize::MAX as usize / size_of::<f32>();
+/// Bytes that memory can have addresses for.
+const MOST: usize = isize::MAX as usize;
 
 /// The first and the last step that has a value.
 #[derive(Debug, Clone, Copy)]
@@ -88,10 +102,15 @@ struct Life {
 
 impl Arena {
     /// `has_input`: whether the input is written before the first step. `steps` are the spans that each reads or writes,
-    /// `line` the elements in a cache line. Values that are never there together share memory: the largest are placed
-    /// first, each as low as it fits. `None` if memory has no addresses for so many.
-    pub fn plan(net: &Net, has_input: bool, steps: &[Vec<Span>], line: usize) -> Option<Arena> {
+    /// `element` the bytes of a value's elements that are no levels. Values that are never there together share memory: the
+    /// largest are placed first, each as low as it fits. `None` if memory has no addresses for so many.
+    pub fn plan(net: &Net, has_input: bool, steps: &[Vec<Span>], element: usize) -> Option<Arena> {
         let shapes = net.values().to_vec();
+        let element = |value| match net.quantization(value) {
+            Some(_) => 1,
+            None => element,
+        };
+        let sizes: Vec<usize> = (0..shapes.len()).map(element).collect();
         let mut lives: Vec<Option<Life>> = vec![None; shapes.len()];
         let mut touch = |value: usize, step: usize| {
             let life = lives[value].get_or_insert(Life {
@@ -108,8 +127,11 @@ impl Arena {
             spans.iter().for_each(|span| touch(span.value, step));
         }
         touch(net.output().value, steps.len());
-        let size =
-            |value: usize| (shapes[value].pixels() * shapes[value].channels).next_multiple_of(line);
+        // As every value is checked to have so few elements, neither this nor the sums below overflow.
+        let size = |value: usize| {
+            let len = shapes[value].pixels() * shapes[value].channels;
+            (len * sizes[value]).next_multiple_of(CACHE_LINE)
+        };
         let mut order: Vec<usize> = (0..shapes.len()).collect();
         order.sort_by_key(|value| std::cmp::Reverse(size(*value)));
         let mut offsets = vec![0; shapes.len()];
@@ -136,7 +158,6 @@ impl Arena {
             let at = placed.partition_point(|other| offsets[*other] < offset);
             placed.insert(at, value);
             len = len.max(offset + size(value));
-            // As every value is checked to be no longer than this, the sums above do not overflow.
             if len > MOST {
                 return None;
             }
@@ -144,19 +165,21 @@ impl Arena {
         Some(Arena {
             offsets,
             shapes,
+            sizes,
             len,
         })
     }
 
-    /// Elements in all.
+    /// Bytes in all.
     pub fn len(&self) -> usize {
         self.len
     }
 
     pub fn place(&self, span: Span) -> Place {
-        let shape = self.shapes[span.value];
+        let (shape, size) = (self.shapes[span.value], self.sizes[span.value]);
         Place {
-            offset: self.offsets[span.value] + span.first,
+            offset: self.offsets[span.value] + span.first * size,
+            size,
             stride: shape.channels,
             pixels: shape.pixels(),
             channels: span.channels,

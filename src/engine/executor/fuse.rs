@@ -110,12 +110,14 @@ fn longest(
 
 /// Whether `next` reads what `layer` writes, all of it, and is alone in that; and both can be computed by rows.
 fn follows(net: &Net, layer: &Layer, next: &Layer, run: &[usize]) -> bool {
+    let is_float = |span: Span| net.quantization(span.value).is_none();
     let by_rows = |layer: &Layer| {
         let kind = &layer.kind;
-        matches!(
+        let is_kind = matches!(
             kind,
             Kind::Pointwise { gate: None, .. } | Kind::Convolution { .. } | Kind::Depthwise { .. }
-        )
+        );
+        is_kind && is_float(layer.input) && is_float(layer.output)
     };
     let span = layer.output;
     let shape = net.values()[span.value];

@@ -5,6 +5,8 @@ mod arena;
 mod chain;
 mod convert;
 mod fuse;
+mod int8;
+mod observed;
 mod pack;
 mod piece;
 mod source;
@@ -19,11 +21,12 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use edge_classify_kernels::{Element, Isa, Lines, Memory, interleave};
+use edge_classify_kernels::{Element, Isa, Lines, Memory, interleave, values_of, values_of_mut};
 
 use super::EngineError;
 use super::net::Net;
 use arena::Place;
+pub use observed::Observed;
 use source::Input;
 pub use source::Picture;
 use step::{Scratch, Step};
@@ -39,14 +42,23 @@ pub struct Packed<E = f32> {
     output: Place,
     /// Height, width and channels of the picture.
     size: [usize; 3],
-    /// Elements for all values.
+    /// Bytes for all values.
     arena_len: usize,
-    /// Elements that each part of the most demanding step needs besides.
+    /// Bytes that each part of the most demanding step needs besides.
     scratch_len: usize,
-    /// Sums of each channel that each part of a step adds up, at most.
+    /// Bytes of the sums of each channel that each part of a step adds up, at most.
     sums_len: usize,
     /// Multiply-adds that are worth a thread.
     grain: u64,
+}
+
+/// Which layers are computed together.
+#[derive(Debug, Clone, Copy)]
+enum Together {
+    /// Those for which this many bytes of a cache are good; and means and the reading of the picture on the way.
+    In(Option<usize>),
+    /// None.
+    Never,
 }
 
 /// What it takes to wake a thread is small beside these.
@@ -60,11 +72,21 @@ impl<E: Element> Packed<E> {
     /// If the instructions do not compute in this type, or weights that are stored elsewhere cannot be read.
     pub fn new(net: Net, isa: Isa, cache: Option<usize>) -> Result<Self, EngineError> {
         if !isa.computes::<E>() {
-            let (isa, size) = (isa.name(), 8 * size_of::<E>());
-            let problem = format!("{isa} does not compute in values of {size} bits");
-            return Err(EngineError::Prepare(problem));
+            return Err(cannot_compute::<E>(isa));
         }
-        pack::pack(net, isa, cache)
+        pack::pack(net, isa, Together::In(cache))
+    }
+
+    /// Every layer is by itself: also those that others would compute on their way, as means and the reading of the
+    /// picture. For [`Executor::run_observed`].
+    ///
+    /// # Errors
+    /// As [`Packed::new`].
+    pub fn apart(net: Net, isa: Isa) -> Result<Self, EngineError> {
+        if !isa.computes::<E>() {
+            return Err(cannot_compute::<E>(isa));
+        }
+        pack::pack(net, isa, Together::Never)
     }
 
     /// Values in the picture.
@@ -74,20 +96,16 @@ impl<E: Element> Packed<E> {
 
     /// Bytes of the arena.
     pub fn arena_bytes(&self) -> usize {
-        self.arena_len * size_of::<E>()
+        self.arena_len
     }
 
     /// Which bytes of the arena each layer writes, by its index in the network. A mean that a depthwise convolution
     /// computes on the way has none of its own, nor have layers that are computed together with later ones.
     pub fn places(&self) -> BTreeMap<usize, Range<usize>> {
-        let bytes = |step: &Step<E>| {
-            let Range { start, end } = step.output.range(0);
-            start * size_of::<E>()..end * size_of::<E>()
-        };
         let steps = self.steps.iter();
         let last = |step: &Step<E>| step.layers.last().copied();
         steps
-            .filter_map(|step| Some((last(step)?, bytes(step))))
+            .filter_map(|step| Some((last(step)?, step.output.range(0))))
             .collect()
     }
 
@@ -101,8 +119,8 @@ impl<E: Element> Packed<E> {
 /// by the rows of its output, or by its channels.
 pub struct Executor<E = f32> {
     packed: Arc<Packed<E>>,
-    arena: Lines<E>,
-    scratch: Scratch<E>,
+    arena: Lines<u8>,
+    scratch: Scratch,
     team: Arc<Team>,
 }
 
@@ -120,9 +138,7 @@ impl<E: Element> Executor<E> {
     pub fn new(packed: Arc<Packed<E>>, team: Arc<Team>) -> Result<Self, EngineError> {
         let times = |len: usize| len.saturating_mul(team.threads());
         let (values, sums) = (times(packed.scratch_len), times(packed.sums_len));
-        let bytes = |len: usize| len.saturating_mul(size_of::<E>());
-        let sums_bytes = sums.saturating_mul(size_of::<f32>());
-        let pieces = [bytes(packed.arena_len), bytes(values), sums_bytes];
+        let pieces = [packed.arena_len, values, sums];
         let mut memory = Memory::new(pieces).map_err(|_| too_large())?;
         Ok(Executor {
             arena: memory.take(packed.arena_len),
@@ -145,7 +161,7 @@ impl<E: Element> Executor<E> {
     /// # Panics
     /// If `planes` is not as long as [`Packed::input_len`].
     pub fn run(&mut self, planes: &[f32]) -> Result<&[E], EngineError> {
-        self.run_steps(Input::Planes(planes), |step, run| run(step))
+        self.run_steps(Input::Planes(planes), |step, arena, run| run(step, arena))
     }
 
     /// Whether [`Executor::run_picture`] can be called.
@@ -158,7 +174,7 @@ impl<E: Element> Executor<E> {
     /// # Panics
     /// If the first layer cannot, or the picture is smaller than the network's input.
     pub fn run_picture(&mut self, picture: Picture) -> Result<&[E], EngineError> {
-        self.run_steps(Input::Picture(picture), |step, run| run(step))
+        self.run_steps(Input::Picture(picture), |step, arena, run| run(step, arena))
     }
 
     /// As [`Executor::run`], and tells the indices of layers that are computed together and what they took.
@@ -167,19 +183,36 @@ impl<E: Element> Executor<E> {
         planes: &[f32],
         took: &mut (dyn FnMut(&[usize], Duration) + Send),
     ) -> Result<&[E], EngineError> {
-        self.run_steps(Input::Planes(planes), |step, run| {
+        self.run_steps(Input::Planes(planes), |step, arena, run| {
             let start = Instant::now();
-            run(step)?;
+            run(step, arena)?;
             took(&step.layers, start.elapsed());
             Ok(())
         })
     }
 
-    /// Calls `each` with every step and the way to run it, until it fails.
+    /// As [`Executor::run`], and shows after each layer what it has read and written. What it has written may be changed:
+    /// later layers read it as it is then.
+    ///
+    /// # Panics
+    /// If layers are not [apart](Packed::apart).
+    pub fn run_observed(
+        &mut self,
+        planes: &[f32],
+        observe: &mut (dyn FnMut(Observed<E>) + Send),
+    ) -> Result<&[E], EngineError> {
+        self.run_steps(Input::Planes(planes), |step, arena, run| {
+            run(step, arena)?;
+            observe(Observed::new(step, arena));
+            Ok(())
+        })
+    }
+
+    /// Calls `each` with every step, the arena and the way to run it there, until it fails.
     fn run_steps(
         &mut self,
         input: Input,
-        mut each: impl FnMut(&Step<E>, &mut dyn FnMut(&Step<E>) -> Done) -> Done + Send,
+        mut each: impl FnMut(&Step<E>, &mut [u8], &mut RunStep<E>) -> Done + Send,
     ) -> Result<&[E], EngineError> {
         let packed = &*self.packed;
         let arena = self.arena.values_mut();
@@ -189,7 +222,7 @@ impl<E: Element> Executor<E> {
         let reads = packed.steps.first().is_some_and(Step::reads);
         let mut read = match input {
             Input::Planes(planes) if !reads => {
-                let pixels = &mut arena[packed.input.range(0)];
+                let pixels: &mut [E] = values_of_mut(&mut arena[packed.input.range(0)]);
                 interleave(packed.isa, planes, packed.size[2], 0, pixels);
                 None
             }
@@ -197,12 +230,12 @@ impl<E: Element> Executor<E> {
         };
         let (scratch, team) = (&mut self.scratch, &self.team);
         packed.steps.iter().try_for_each(|step| {
-            each(step, &mut |step| {
+            each(step, arena, &mut |step, arena| {
                 let parts = (step.cost / packed.grain).clamp(1, team.threads() as u64);
                 step.run(read.take(), arena, scratch, parts as usize, team)
             })
         })?;
-        Ok(&self.arena.values()[packed.output.range(0)])
+        Ok(values_of(&self.arena.values()[packed.output.range(0)]))
     }
 }
 
@@ -213,6 +246,14 @@ fn too_large() -> EngineError {
             .to_owned(),
     )
 }
+
+fn cannot_compute<E>(isa: Isa) -> EngineError {
+    let (isa, size) = (isa.name(), 8 * size_of::<E>());
+    EngineError::Prepare(format!("{isa} does not compute in values of {size} bits"))
+}
+
+/// Runs a step in the arena.
+type RunStep<'a, E> = dyn FnMut(&Step<E>, &mut [u8]) -> Done + 'a;
 
 /// Whether a step could be run.
 type Done = Result<(), EngineError>;

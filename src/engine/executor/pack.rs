@@ -8,27 +8,31 @@ use super::ahead;
 use super::arena::Arena;
 use super::chain::{Chain, Link};
 use super::fuse::{self, By, Group};
+use super::int8::{self, Quantizations};
 use super::step::{Run, Step};
 use super::sums::Means;
-use super::{CACHE_LINE, GRAIN, Packed, too_large, whole_lines};
+use super::{GRAIN, Packed, Together, too_large, whole_lines};
 use crate::EngineError;
 use crate::net::{Kind, Layer, Net, Span, Weights};
 
-/// Of each layer, the weights are gone as soon as they are packed. `cache`: as [`fuse::groups`] takes it.
+/// Of each layer, the weights are gone as soon as they are packed.
 pub(super) fn pack<E: Element>(
     net: Net,
     isa: Isa,
-    cache: Option<usize>,
+    together: Together,
 ) -> Result<Packed<E>, EngineError> {
-    let means = means_of_depthwise(&net);
+    let (means, cache, reader) = match together {
+        Together::In(cache) => (means_of_depthwise(&net), cache, reader(&net)),
+        Together::Never => (Vec::new(), None, None),
+    };
     let is_run = |index: &usize| means.iter().all(|mean| mean.layer != *index);
     let with_depthwise = |index: usize| means.iter().find(|mean| mean.depthwise == index);
     let run_layers: Vec<usize> = (0..net.layers().len()).filter(is_run).collect();
     let has_mean = |index| with_depthwise(index).is_some();
     let groups = fuse::groups(&net, &run_layers, &has_mean, cache, size_of::<E>());
-    let stem = stem(&net);
+    let quantizations = Quantizations::of(&net);
     // What is read by bands is never there as a whole.
-    let in_arena = |span: &Span| stem.is_none() || span.value != net.input_value();
+    let in_arena = |span: &Span| reader.is_none() || span.value != net.input_value();
     let spans: Vec<_> = groups
         .iter()
         .map(|group| {
@@ -36,8 +40,8 @@ pub(super) fn pack<E: Element>(
             spans.into_iter().filter(in_arena).collect::<Vec<_>>()
         })
         .collect();
-    let line = CACHE_LINE / size_of::<E>();
-    let arena = Arena::plan(&net, stem.is_none(), &spans, line).ok_or_else(too_large)?;
+    let arena =
+        Arena::plan(&net, reader.is_none(), &spans, size_of::<E>()).ok_or_else(too_large)?;
     let input = net.input();
     let whole = Span {
         value: net.input_value(),
@@ -59,7 +63,10 @@ pub(super) fn pack<E: Element>(
     let pieces = net
         .layers()
         .iter()
-        .flat_map(|layer| pieces::<E>(layer, isa));
+        .flat_map(|layer| match quantizations.runs(layer) {
+            true => int8::bytes(layer, isa),
+            false => pieces::<E>(layer, isa),
+        });
     let mut room = Room {
         memory: Memory::new(pieces)
             .map_err(|e| EngineError::Prepare(format!("no memory for its weights: {e}")))?,
@@ -78,8 +85,22 @@ pub(super) fn pack<E: Element>(
             let (input, output) = (arena.place(layer.input), arena.place(layer.output));
             let (activation, height) = (layer.activation, heights[layer.output.value]);
             let name = layer.name.clone();
-            let run = run(layer, with_depthwise(*index), isa, &arena, &mut room)
-                .map_err(|problem| EngineError::Prepare(format!("layer '{name}': {problem}")))?;
+            let mean = with_depthwise(*index);
+            let reads = reader == Some(*index);
+            let run = if quantizations.runs(&layer) {
+                let mean = mean.map(|mean| mean.output);
+                int8::pack(layer, mean, isa, &arena, &quantizations, &mut room.memory).map(|run| {
+                    Run::Int8(if reads {
+                        run.of_input(packed.size)
+                    } else {
+                        run
+                    })
+                })
+            } else {
+                run(layer, mean, isa, &arena, &mut room)
+            };
+            let run =
+                run.map_err(|problem| EngineError::Prepare(format!("layer '{name}': {problem}")))?;
             cost += run.cost(input, output);
             ends.extend([input, output]);
             links.push(Link::new(run, activation, output, height));
@@ -89,7 +110,7 @@ pub(super) fn pack<E: Element>(
             By::Rows(band) => band,
             By::All | By::Channels => 0,
         };
-        if stem.is_some_and(|stem| stem == indices[0]) {
+        if reader == Some(indices[0]) && !matches!(links[0].run, Run::Int8(_)) {
             let run = Run::Read { isa };
             let [height, ..] = packed.size;
             links.insert(0, Link::new(run, Activation::Identity, input, height));
@@ -102,7 +123,7 @@ pub(super) fn pack<E: Element>(
             1 => links.remove(0).into_run(),
             _ => (Run::Chain(Chain::new(links, band)), Activation::Identity),
         };
-        let scratch_len = whole_lines::<E>(run.scratch_len(output.pixels));
+        let scratch_len = whole_lines::<u8>(run.scratch_len(output.pixels));
         packed.scratch_len = packed.scratch_len.max(scratch_len);
         packed.sums_len = packed.sums_len.max(run.sums_len());
         packed.steps.push(Step {
@@ -149,8 +170,9 @@ fn expansion<E: Element>(links: Vec<Link<E>>) -> (Run<E>, Activation) {
 /// Rows that are computed together of a first layer that is not in a group with others.
 const STEM_BAND: usize = 8;
 
-/// The layer that can take the input as it comes, which is read on the way: a convolution of it, if nothing else reads it.
-fn stem(net: &Net) -> Option<usize> {
+/// The layer that can take the input as it comes, which is read on the way: a convolution of it, or what makes levels of it,
+/// if nothing else reads it.
+fn reader(net: &Net) -> Option<usize> {
     let value = net.input_value();
     let mut readers = net.layers().iter().enumerate().filter(|(_, layer)| {
         let mut reads = layer.reads();
@@ -160,8 +182,16 @@ fn stem(net: &Net) -> Option<usize> {
     let whole = layer.input.value == value && layer.input.channels == 3;
     let alone = readers.next().is_none() && layer.reads().count() == 1;
     let wide = net.input().width > 1 && net.shape(layer.output).width > 1;
-    let fits = matches!(layer.kind, Kind::Convolution { .. }) && net.input().channels == 3;
-    (whole && alone && wide && fits).then_some(index)
+    let output = net.shape(layer.output);
+    let fits = match layer.kind {
+        Kind::Convolution { .. } => wide,
+        Kind::Activate => {
+            let dense = output == net.values()[layer.output.value];
+            dense && net.quantization(layer.output.value).is_some()
+        }
+        _ => false,
+    };
+    (whole && alone && fits && net.input().channels == 3).then_some(index)
 }
 
 /// Where weights come to.
@@ -171,25 +201,24 @@ struct Room {
     buffer: Vec<f32>,
 }
 
-/// Bytes of each piece of memory that a layer's weights are packed into.
-fn pieces<E: Element>(layer: &Layer, isa: Isa) -> impl Iterator<Item = usize> {
+/// Bytes of the two pieces of memory that a layer's weights are packed into, at most.
+fn pieces<E: Element>(layer: &Layer, isa: Isa) -> [usize; 2] {
     let (inputs, outputs) = (layer.input.channels, layer.output.channels);
-    let (count, len) = match &layer.kind {
-        Kind::Pointwise { .. } => (1, PackedMatrix::<E>::bytes(isa, outputs, inputs)),
+    match &layer.kind {
+        Kind::Pointwise { .. } => [PackedMatrix::<E>::bytes(isa, outputs, inputs), 0],
         Kind::Convolution { window, .. } => {
             let row = inputs * window.kernel_h * window.kernel_w;
-            (1, PackedMatrix::<E>::bytes(isa, outputs, row))
+            [PackedMatrix::<E>::bytes(isa, outputs, row), 0]
         }
         Kind::Depthwise { window, .. } => {
             let taps = window.kernel_h * window.kernel_w;
-            (1, PackedDepthwise::<E>::bytes(inputs, taps))
+            [PackedDepthwise::<E>::bytes(inputs, taps), 0]
         }
         Kind::Excite { squeeze_bias, .. } => {
-            (2, PackedExcite::<E>::bytes(squeeze_bias.len(), outputs))
+            [PackedExcite::<E>::bytes(squeeze_bias.len(), outputs); 2]
         }
-        _ => (0, 0),
-    };
-    std::iter::repeat_n(len, count)
+        _ => [0, 0],
+    }
 }
 
 /// Spans of what is in the arena while a group is computed; what is between its layers is not.
@@ -223,7 +252,8 @@ struct Mean {
 fn means_of_depthwise(net: &Net) -> Vec<Mean> {
     let mut found: Vec<Mean> = Vec::new();
     for (index, layer) in net.layers().iter().enumerate() {
-        if !matches!(layer.kind, Kind::Mean) {
+        let to_levels = net.quantization(layer.output.value).is_some();
+        if !matches!(layer.kind, Kind::Mean) || to_levels {
             continue;
         }
         let input = layer.input;

@@ -1,5 +1,6 @@
 //! What the first layer of a network reads.
 
+use edge_classify_int8::{PictureLevels, Quantization, interleave_quantize, quantize_picture};
 use edge_classify_kernels::{Element, Isa, Normalization, Rows, RowsMut, interleave, normalize};
 
 /// Pixels of three 8-bit levels, and what the network takes them for.
@@ -30,6 +31,31 @@ impl Input<'_> {
                 let rows = picture.pixels.chunks(picture.stride).skip(first);
                 for (row, out) in rows.zip(out.data.chunks_exact_mut(3 * width)) {
                     normalize(isa, &row[..3 * width], picture.normalization, out);
+                }
+            }
+        }
+    }
+}
+
+impl Input<'_> {
+    /// As [`Input::read`], to levels.
+    pub fn quantize(
+        self,
+        isa: Isa,
+        first: usize,
+        width: usize,
+        quantization: Quantization,
+        out: &mut [u8],
+    ) {
+        match self {
+            Input::Planes(planes) => {
+                interleave_quantize(isa, planes, 3, first * width, quantization, out);
+            }
+            Input::Picture(picture) => {
+                let levels = PictureLevels::new(isa, picture.normalization, quantization);
+                let rows = picture.pixels.chunks(picture.stride).skip(first);
+                for (row, out) in rows.zip(out.chunks_exact_mut(3 * width)) {
+                    quantize_picture(&row[..3 * width], &levels, out);
                 }
             }
         }

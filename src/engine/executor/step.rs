@@ -9,13 +9,14 @@ use edge_classify_kernels::{
 };
 use edge_classify_kernels::{
     Epilogue, Expansion, Factor, activate, add, excite, expand_depthwise, global_average,
-    multiply_channels, part_of, pointwise_by_columns, pool, scale_shift,
+    multiply_channels, part_of, pointwise_by_columns, pool, scale_shift, values_of_mut,
 };
 
 use super::ahead;
 use super::arena::{Around, Place};
 use super::chain::Chain;
 use super::convert::run_delegate;
+use super::int8;
 use super::piece::{Held, Piece, from};
 use super::source::{Input, Source};
 use super::sums::{Means, Sums};
@@ -92,28 +93,33 @@ pub enum Run<E> {
         part: Arc<Part>,
         more: Vec<Place>,
     },
+    /// What reads or writes levels.
+    Int8(int8::Run),
 }
 
 impl<E: Element> Run<E> {
-    /// Elements of scratch for so many output pixels.
+    /// Bytes of scratch for so many output pixels.
     pub fn scratch_len(&self, pixels: usize) -> usize {
-        match self {
+        let values = match self {
+            Run::Int8(run) => return run.scratch_len(),
             Run::Chain(chain) => chain.scratch_len(),
             _ => self.kernel_scratch_len(pixels),
-        }
+        };
+        values.saturating_mul(size_of::<E>())
     }
 
-    /// Sums of channels that it adds up.
+    /// Bytes of the sums of channels that it adds up.
     pub fn sums_len(&self) -> usize {
         let means = match self {
             Run::Depthwise { means, .. } | Run::Expansion { means, .. } => means.as_ref(),
             Run::Chain(chain) => chain.means(),
+            Run::Int8(run) => run.means(),
             _ => None,
         };
-        means.map_or(0, |means| means.place.channels)
+        means.map_or(0, Means::sums_len)
     }
 
-    /// Of this, what the kernel takes.
+    /// Of this, the values that the kernel takes.
     pub fn kernel_scratch_len(&self, pixels: usize) -> usize {
         match self {
             Run::Pointwise {
@@ -141,6 +147,7 @@ impl<E: Element> Run<E> {
                 let links = chain.links().iter().filter_map(|link| link.run.addresses());
                 links.map(Some).reduce(|a, b| ahead::join(a?, b?))?
             }
+            Run::Int8(run) => run.addresses(),
             _ => None,
         }
     }
@@ -171,6 +178,7 @@ impl<E: Element> Run<E> {
                 (values, (window.kernel_h * window.kernel_w).max(PASS))
             }
             Run::Chain(_) | Run::Expansion { .. } => unreachable!("the sum of its layers' costs"),
+            Run::Int8(run) => return run.cost(input, output),
             _ => (values, PASS),
         };
         count as u64 * each as u64
@@ -191,35 +199,43 @@ pub struct Step<E> {
     pub ahead: Range<usize>,
 }
 
-/// What a step needs besides the arena, for all its parts.
+/// What a step needs besides the arena, for all its parts: bytes.
 #[derive(Debug)]
-pub struct Scratch<E> {
-    pub values: Lines<E>,
-    pub sums: Lines,
+pub struct Scratch {
+    pub values: Lines<u8>,
+    pub sums: Lines<u8>,
 }
 
 impl<E: Element> Step<E> {
     /// Whether it reads the network's input.
     pub fn reads(&self) -> bool {
-        matches!(&self.run, Run::Chain(chain) if chain.reads())
+        match &self.run {
+            Run::Chain(chain) => chain.reads(),
+            Run::Int8(run) => run.reads(),
+            _ => false,
+        }
     }
 
-    /// In `parts` at the same time. `scratch` has at least [`Run::scratch_len`] values for each, and [`Run::sums_len`]
-    /// sums. `read` is the network's input if it [reads](Step::reads) that. Nothing but a delegate fails.
+    /// In `parts` at the same time. `scratch` has at least [`Run::scratch_len`] bytes for each, and [`Run::sums_len`]
+    /// of sums. `read` is the network's input if it [reads](Step::reads) that. Nothing but a delegate fails.
     ///
     /// # Panics
     /// If there is an input that it does not read, or none that it does.
     pub fn run(
         &self,
         read: Option<Input>,
-        arena: &mut [E],
-        scratch: &mut Scratch<E>,
+        arena: &mut [u8],
+        scratch: &mut Scratch,
         parts: usize,
         team: &Team,
     ) -> Result<(), EngineError> {
         let (input, output, activation) = (self.input, self.output, self.activation);
-        let (data, around) = Around::split(arena, output);
         assert!(read.is_some() == self.reads(), "an input is read once");
+        if let Run::Int8(run) = &self.run {
+            run.run(read, [input, output], arena, scratch, parts, team);
+            return Ok(());
+        }
+        let (data, around) = Around::split(arena, output);
         let x = match read {
             // It is not in the arena.
             Some(_) => Rows {
@@ -229,22 +245,22 @@ impl<E: Element> Step<E> {
             None => around.rows(input),
         };
         let out = RowsMut {
-            data,
+            data: values_of_mut(data),
             stride: output.stride,
         };
-        let share =
-            |parts, rows, out: RowsMut<E>, scratch: &mut Scratch<E>, compute: &Compute<E>| {
-                let row_len = output.pixels / rows * out.stride;
-                let part = team::Part {
-                    rows: 0..rows,
-                    out,
-                    scratch: scratch.values.values_mut(),
-                    sums: scratch.sums.values_mut(),
-                };
-                team.share(part, parts, row_len, self.run.sums_len(), compute);
+        let share = |parts, rows, out: RowsMut<E>, scratch: &mut Scratch, compute: &Compute<E>| {
+            let row_len = output.pixels / rows * out.stride;
+            let part = team::Part {
+                rows: 0..rows,
+                out,
+                scratch: scratch.values.values_mut(),
+                sums: scratch.sums.values_mut(),
             };
+            team.share(part, parts, row_len, self.run.sums_len(), compute);
+        };
         match &self.run {
             Run::Read { .. } => unreachable!("it begins a chain"),
+            Run::Int8(_) => unreachable!("it has been run"),
             Run::Pointwise {
                 w,
                 bias,
@@ -282,7 +298,7 @@ impl<E: Element> Step<E> {
                         out: part.out,
                         gate,
                         sums: None,
-                        scratch: part.scratch,
+                        scratch: values_of_mut(part.scratch),
                     };
                     self.run.compute(1, activation, piece);
                 });
@@ -302,7 +318,7 @@ impl<E: Element> Step<E> {
                         gate: None,
                         ahead: 0..0,
                         sums: None,
-                        scratch: part.scratch,
+                        scratch: values_of_mut(part.scratch),
                     };
                     self.run.compute(window.out_width, activation, piece);
                 });
@@ -320,11 +336,11 @@ impl<E: Element> Step<E> {
                         gate: None,
                         ahead: 0..0,
                         sums: sums.own(part.sums),
-                        scratch: part.scratch,
+                        scratch: values_of_mut(part.scratch),
                     };
                     self.run.compute(window.out_width, activation, piece);
                 });
-                sums.to_means(scratch.sums.values(), arena);
+                sums.to_means::<E>(scratch.sums.values(), arena);
             }
             Run::Expansion {
                 expand,
@@ -346,7 +362,7 @@ impl<E: Element> Step<E> {
                 let own = sums.own(scratch.sums.values_mut());
                 let crew = team.crew(parts, scratch.values.values_mut());
                 expand_depthwise(&expansion, window, w, activation, out, own, crew);
-                sums.to_means(scratch.sums.values(), arena);
+                sums.to_means::<E>(scratch.sums.values(), arena);
             }
             Run::Chain(chain) => {
                 let height = chain.links().last().map_or(1, |link| link.height);
@@ -356,9 +372,10 @@ impl<E: Element> Step<E> {
                 let x = read.map_or(Source::Values(x), Source::Input);
                 share(parts, height, out, scratch, &|part| {
                     let own = sums.own(part.sums);
-                    chain.run(x, part.rows, part.out, &values, part.scratch, own);
+                    let scratch = values_of_mut(part.scratch);
+                    chain.run(x, part.rows, part.out, &values, scratch, own);
                 });
-                sums.to_means(scratch.sums.values(), arena);
+                sums.to_means::<E>(scratch.sums.values(), arena);
             }
             Run::Pool {
                 isa,
@@ -375,7 +392,8 @@ impl<E: Element> Step<E> {
                 w,
                 squeeze_activation,
             } => {
-                let (hidden, crew) = (scratch.values.values_mut(), team.crew(parts, &mut []));
+                let hidden = values_of_mut(scratch.values.values_mut());
+                let crew = team.crew(parts, &mut []);
                 excite(
                     x.data,
                     w,
@@ -428,7 +446,8 @@ impl<E: Element> Step<E> {
                 });
             }
             Run::Shuffle { groups } => share(parts, output.pixels, out, scratch, &|part| {
-                shuffle(from(x, part.rows.start), *groups, part, output.channels);
+                let (x, pixels) = (from(x, part.rows.start), part.rows.len());
+                shuffle(x, *groups, pixels, part.out, output.channels);
             }),
             Run::Part { part, more } => {
                 let more = more.iter().map(|place| around.rows(*place));
@@ -444,11 +463,17 @@ impl<E: Element> Step<E> {
 type Compute<'a, E> = dyn Fn(team::Part<E>) + Sync + 'a;
 
 /// Every group's first channel, then every group's second one, and so on.
-fn shuffle<E: Copy>(x: Rows<E>, groups: usize, part: team::Part<E>, channels: usize) {
+pub fn shuffle<E: Copy>(
+    x: Rows<E>,
+    groups: usize,
+    pixels: usize,
+    out: RowsMut<E>,
+    channels: usize,
+) {
     let each = channels / groups;
-    for pixel in 0..part.rows.len() {
+    for pixel in 0..pixels {
         let from = &x.data[pixel * x.stride..][..channels];
-        let to = &mut part.out.data[pixel * part.out.stride..][..channels];
+        let to = &mut out.data[pixel * out.stride..][..channels];
         if groups == 2 {
             let (first, second) = from.split_at(each);
             for ((to, a), b) in to.chunks_exact_mut(2).zip(first).zip(second) {
@@ -465,7 +490,7 @@ fn shuffle<E: Copy>(x: Rows<E>, groups: usize, part: team::Part<E>, channels: us
 
 /// How many runs of how many values there are: one of all pixels if they are `dense`; otherwise other layers' values lie
 /// between them.
-fn runs(dense: bool, pixels: usize, channels: usize) -> (usize, usize) {
+pub fn runs(dense: bool, pixels: usize, channels: usize) -> (usize, usize) {
     if dense {
         (1, pixels * channels)
     } else {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Mutex;
 
-use edge_classify_kernels::{Crew, Element, RowsMut};
+use edge_classify_kernels::{Crew, Element, RowsMut, values_of_mut};
 
 use crate::{EngineError, Threads};
 
@@ -16,8 +16,9 @@ pub struct Part<'a, E> {
     pub rows: Range<usize>,
     /// Of these rows alone.
     pub out: RowsMut<'a, E>,
-    pub scratch: &'a mut [E],
-    pub sums: &'a mut [f32],
+    /// In bytes, as are the sums.
+    pub scratch: &'a mut [u8],
+    pub sums: &'a mut [u8],
 }
 
 impl Team {
@@ -33,14 +34,14 @@ impl Team {
     }
 
     /// For a layer in parts, no more than there are threads, that shares its output otherwise than by rows. A part has as
-    /// much of the scratch as a thread has.
-    pub fn crew<'a, E: Element>(&'a self, parts: usize, scratch: &'a mut [E]) -> Crew<'a, E> {
+    /// much of the scratch, which is in bytes, as a thread has.
+    pub fn crew<'a, E: Element>(&'a self, parts: usize, scratch: &'a mut [u8]) -> Crew<'a, E> {
         let each = scratch.len() / self.threads();
-        Crew::new(&self.0, parts, &mut scratch[..parts * each])
+        Crew::new(&self.0, parts, values_of_mut(&mut scratch[..parts * each]))
     }
 
     /// Computes `parts` parts of `whole`, no more than there are threads, each on one. A row is `row_len` values of the
-    /// output; every part gets `sums_len` sums, and as much of the scratch as a thread has: in all layers the same, which
+    /// output; every part gets `sums_len` bytes of sums, and as much of the scratch as a thread has: in all layers the same, which
     /// stays in its core's cache.
     pub fn share<E: Send>(
         &self,

@@ -3,6 +3,7 @@
 mod ahead;
 mod chains;
 mod delegate;
+mod int8;
 mod maker;
 mod pictures;
 
@@ -107,7 +108,7 @@ proptest! {
             .iter()
             .map(|layer| layer.reads().chain([layer.output]).collect())
             .collect();
-        let arena = Arena::plan(&net, true, &steps, 16).unwrap();
+        let arena = Arena::plan(&net, true, &steps, 4).unwrap();
         for (step, spans) in steps.iter().enumerate() {
             let written = arena.place(spans[spans.len() - 1]).range(0);
             prop_assert!(written.end <= arena.len());
@@ -152,7 +153,7 @@ fn memory_is_used_again() {
         Packed::<f32>::new(net, Isa::available()[0], None)
             .unwrap()
             .arena_len,
-        2 * 256
+        4 * 2 * 256
     );
 }
 

@@ -1,24 +1,26 @@
 //! A network as a list of layers: plain data that can be looked at, checked and packed for a processor.
 //!
-//! Values are NHWC pictures of f32. A layer reads and writes *spans*, ranges of a value's channels, so that a split is
+//! Values are NHWC pictures, of f32 or of levels of 8 bits. A layer reads and writes *spans*, ranges of a value's channels, so that a split is
 //! the same value read in parts and a concatenation the same value written in parts, and neither is a layer.
 
 #[cfg(test)]
 pub(super) mod interpreter;
 mod part;
+mod quantized;
 mod verify;
 mod weights;
 
 use std::fmt;
 use std::sync::Arc;
 
+use edge_classify_int8::Quantization;
 use edge_classify_kernels::{Activation, Pool, Window};
 
 use super::Precision;
 
 pub use part::{Delegate, Part};
 pub use verify::NetError;
-pub use weights::{Store, Weights};
+pub use weights::{Store, WeightLevels, Weights};
 
 /// Height and width in pixels, and channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -230,6 +232,8 @@ impl Layer {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Net {
     values: Vec<Shape>,
+    /// What the levels of each value stand for, unless it is of f32.
+    quantizations: Vec<Option<Quantization>>,
     layers: Vec<Layer>,
     input: usize,
     output: Span,
@@ -246,6 +250,7 @@ impl Net {
         output: Span,
     ) -> Result<Net, NetError> {
         let net = Net {
+            quantizations: vec![None; values.len()],
             values,
             layers,
             input,
@@ -256,14 +261,48 @@ impl Net {
         Ok(net)
     }
 
-    /// The same, of weights that are of this precision.
+    /// The same, of weights that are of this precision, unless they are levels.
     pub fn with_precision(self, precision: Precision) -> Net {
+        let precision = match self.is_quantized() {
+            true => self.precision,
+            false => precision,
+        };
         Net { precision, ..self }
     }
 
-    /// The precision that the weights have, whatever they are handed out in.
+    /// The same, with some values as levels: one entry for each value. A layer whose input is of levels is computed in
+    /// integers.
+    ///
+    /// # Errors
+    /// If a layer cannot be computed on what it reads and writes then.
+    pub fn with_quantizations(
+        self,
+        quantizations: Vec<Option<Quantization>>,
+    ) -> Result<Net, NetError> {
+        let net = Net {
+            quantizations,
+            ..self
+        };
+        quantized::verify(&net)?;
+        Ok(net)
+    }
+
+    /// What the levels of a value stand for, unless it is of f32.
+    pub fn quantization(&self, value: usize) -> Option<Quantization> {
+        self.quantizations[value]
+    }
+
+    /// Whether a value is of levels.
+    pub fn is_quantized(&self) -> bool {
+        self.quantizations.iter().any(Option::is_some)
+    }
+
+    /// The precision that the weights have, whatever they are handed out in: int8 if some are levels.
     pub fn precision(&self) -> Precision {
-        self.precision
+        match self.is_quantized() {
+            true => Precision::Int8,
+            false => self.precision,
+        }
     }
 
     pub fn values(&self) -> &[Shape] {

@@ -12,6 +12,15 @@ pub struct NetError {
     what: String,
 }
 
+impl NetError {
+    pub(super) fn new(layer: &str, what: &str) -> NetError {
+        NetError {
+            layer: layer.to_owned(),
+            what: what.to_owned(),
+        }
+    }
+}
+
 /// The largest height, width, kernel, stride or padding: products of two are added up, on 32-bit systems as well.
 const LARGEST: usize = 1 << 14;
 
@@ -22,10 +31,7 @@ const MOST_CHANNELS: usize = 1 << 24;
 const MOST_VALUES: usize = if usize::BITS > 32 { 1 << 31 } else { 1 << 29 };
 
 pub(super) fn verify(net: &Net) -> Result<(), NetError> {
-    let fault = |layer: &str, what: &str| NetError {
-        layer: layer.to_owned(),
-        what: what.to_owned(),
-    };
+    let fault = NetError::new;
     for shape in &net.values {
         let Shape {
             height,

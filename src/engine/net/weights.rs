@@ -15,6 +15,20 @@ pub struct Weights {
 enum Values {
     Here(Vec<f32>),
     Stored { store: Arc<dyn Store>, index: usize },
+    Quantized { levels: Levels, scales: Arc<[f32]> },
+}
+
+#[derive(Clone)]
+enum Levels {
+    Here(Arc<[i8]>),
+    Stored { store: Arc<dyn Store>, index: usize },
+}
+
+/// Levels of weights: rows of as many, and what one is worth in each row.
+#[derive(Debug, Clone)]
+pub struct WeightLevels {
+    pub levels: Arc<[i8]>,
+    pub scales: Arc<[f32]>,
 }
 
 /// Where tensors are.
@@ -28,6 +42,9 @@ pub trait Store: Send + Sync {
         buffer: &mut Vec<f32>,
         take: &mut dyn FnMut(&[f32]),
     ) -> Result<(), String>;
+
+    /// All levels of a tensor that has such.
+    fn levels(&self, index: usize) -> Result<Arc<[i8]>, String>;
 }
 
 /// Values that are read and packed at once, about: they stay in a cache of any processor.
@@ -41,6 +58,62 @@ impl Weights {
     pub fn stored(store: Arc<dyn Store>, index: usize, len: usize) -> Weights {
         let values = Values::Stored { store, index };
         Weights { values, len }
+    }
+
+    /// Rows of levels, as many as there are scales: in row `r`, a level `q` is for the value `scales[r] * q`.
+    ///
+    /// # Panics
+    /// Unless all rows have as many levels.
+    pub fn quantized(levels: Vec<i8>, scales: Vec<f32>) -> Weights {
+        let len = levels.len();
+        Weights::of_levels(Levels::Here(levels.into()), len, scales)
+    }
+
+    /// As [`Weights::quantized`], of `len` levels that `store` has as its tensor `index`.
+    ///
+    /// # Panics
+    /// Unless all rows have as many levels.
+    pub fn stored_quantized(
+        store: Arc<dyn Store>,
+        index: usize,
+        len: usize,
+        scales: Vec<f32>,
+    ) -> Weights {
+        Weights::of_levels(Levels::Stored { store, index }, len, scales)
+    }
+
+    fn of_levels(levels: Levels, len: usize, scales: Vec<f32>) -> Weights {
+        assert!(
+            len == 0 || (!scales.is_empty() && len.is_multiple_of(scales.len())),
+            "{len} levels in {} rows",
+            scales.len()
+        );
+        let scales = scales.into();
+        Weights {
+            values: Values::Quantized { levels, scales },
+            len,
+        }
+    }
+
+    /// Scales of rows, if the values are levels.
+    pub fn scales(&self) -> Option<&[f32]> {
+        match &self.values {
+            Values::Quantized { scales, .. } => Some(scales),
+            _ => None,
+        }
+    }
+
+    /// The levels, if the values are such.
+    pub fn levels(&self) -> Result<Option<WeightLevels>, String> {
+        let Values::Quantized { levels, scales } = &self.values else {
+            return Ok(None);
+        };
+        let levels = match levels {
+            Levels::Here(levels) => levels.clone(),
+            Levels::Stored { store, index } => store.levels(*index)?,
+        };
+        let scales = scales.clone();
+        Ok(Some(WeightLevels { levels, scales }))
     }
 
     pub fn len(&self) -> usize {
@@ -70,6 +143,7 @@ impl Weights {
                     first += values.len() / len;
                 })?;
             }
+            Values::Quantized { .. } => take(0, &self.values()?),
         }
         Ok(())
     }
@@ -83,7 +157,21 @@ impl Weights {
                 store.read(*index, self.len, &mut values, &mut |_| ())?;
                 Ok(values.into())
             }
+            Values::Quantized { .. } => {
+                let levels = self.levels()?.expect("the values are levels");
+                Ok(levels.values().into())
+            }
         }
+    }
+}
+
+impl WeightLevels {
+    /// What the levels are for.
+    pub fn values(&self) -> Vec<f32> {
+        let len = self.levels.len() / self.scales.len().max(1);
+        let rows = self.levels.chunks(len.max(1)).zip(self.scales.iter());
+        rows.flat_map(|(row, scale)| row.iter().map(move |level| f32::from(*level) * scale))
+            .collect()
     }
 }
 
@@ -130,6 +218,10 @@ mod tests {
             }
             Ok(())
         }
+
+        fn levels(&self, index: usize) -> Result<Arc<[i8]>, String> {
+            Ok((0..index).map(|level| level as i8).collect())
+        }
     }
 
     #[test]
@@ -156,5 +248,20 @@ mod tests {
                 assert_eq!(found, expected);
             }
         }
+    }
+
+    #[test]
+    fn levels_are_worth_their_rows_scale() {
+        let stored = Weights::stored_quantized(Arc::new(Counted), 6, 6, vec![0.5, 2.0]);
+        let here = Weights::quantized(vec![0, 1, 2, 3, 4, 5], vec![0.5, 2.0]);
+        for weights in [stored, here] {
+            assert_eq!(weights.len(), 6);
+            assert_eq!(weights.scales(), Some(&[0.5, 2.0][..]));
+            assert_eq!(*weights.values().unwrap(), [0.0, 0.5, 1.0, 6.0, 8.0, 10.0]);
+            let levels = weights.levels().unwrap().unwrap();
+            assert_eq!(levels.levels[..], [0, 1, 2, 3, 4, 5]);
+        }
+        let plain = Weights::from(vec![1.0]);
+        assert!(plain.scales().is_none() && plain.levels().unwrap().is_none());
     }
 }

@@ -1,8 +1,10 @@
 //! The definition of every layer, as slow as plain: what the executor is compared with.
 
+mod int8;
+
 use edge_classify_kernels::{Pool, Rows, RowsMut, Window};
 
-use super::{Kind, Layer, Net, Shape, Span, Weights};
+use crate::net::{Kind, Layer, Net, Shape, Span, Weights};
 
 /// Runs the network on an NHWC picture; returns every value.
 pub fn interpret(net: &Net, input: &[f32]) -> Vec<Vec<f32>> {
@@ -33,13 +35,23 @@ pub fn interpret(net: &Net, input: &[f32]) -> Vec<Vec<f32>> {
             }
             continue;
         }
+        let on_levels = |span: Span| net.quantization(span.value).is_some();
+        let on_levels = on_levels(layer.input) || on_levels(layer.output);
         for y in 0..shape.height {
             for x in 0..shape.width {
                 for c in 0..shape.channels {
-                    let result = value_at(net, &values, layer, y, x, c);
+                    let result = match on_levels {
+                        _ if net.is_quantized() && matches!(layer.kind, Kind::Excite { .. }) => {
+                            int8::excited(net, &values, layer, c)
+                        }
+                        true => int8::value_at(net, &values, layer, y, x, c),
+                        false => layer
+                            .activation
+                            .scalar(value_at(net, &values, layer, y, x, c)),
+                    };
                     let channels = net.values[layer.output.value].channels;
                     let at = (y * shape.width + x) * channels + layer.output.first + c;
-                    values[layer.output.value][at] = layer.activation.scalar(result);
+                    values[layer.output.value][at] = result;
                 }
             }
         }
