@@ -118,6 +118,7 @@ def read_labels():
         return [
             (row["file"], {int(i) for i in row["accepted_imagenet_indices"].split()})
             for row in csv.DictReader(f)
+            if row["accepted_imagenet_indices"]
         ]
 
 
