@@ -1,0 +1,210 @@
+//! Channels of a value brought to the same range, which then one scale fits (cross-layer equalization: Nagel et al. 2019,
+//! arXiv:1906.04721).
+//!
+//! A channel divided by a factor where it is written, and multiplied with it in the weights that read it, leaves the network
+//! as it was, if what is between is linear or a ReLU. Values that are added up are divided by the same.
+
+use edge_classify_kernels::Activation;
+
+use crate::engine::net::{Kind, Layer, Net, NetError, Span, Weights};
+
+use super::statistics::Statistics;
+use super::weights::{parameters, parameters_mut};
+
+/// Channels are made larger by no more than this beside the largest: what is next to nothing stays so.
+const MOST: f32 = 64.0;
+
+/// The same network with equalized channels, and the number of values that have them. `statistics` has one for each value.
+///
+/// # Errors
+/// What is wrong with the weights that could not be read.
+pub fn equalize(net: &Net, statistics: &[Statistics]) -> Result<(Net, usize), EqualizeError> {
+    let mut layers = net.layers().to_vec();
+    let mut equalized = 0;
+    for group in groups(net) {
+        let factors = factors(&layers, &group, statistics)?;
+        for layer in &mut layers {
+            scale(layer, &group, &factors)?;
+        }
+        equalized += group.len();
+    }
+    let net = Net::new(
+        net.values().to_vec(),
+        layers,
+        net.input_value(),
+        net.output(),
+    )?;
+    Ok((net, equalized))
+}
+
+/// Why a network cannot be equalized.
+#[derive(Debug, thiserror::Error)]
+pub enum EqualizeError {
+    #[error(transparent)]
+    Net(#[from] NetError),
+    #[error("layer '{layer}': {problem}")]
+    Weights { layer: String, problem: String },
+}
+
+fn unreadable(layer: &Layer) -> impl FnOnce(String) -> EqualizeError + use<> {
+    let layer = layer.name.clone();
+    move |problem| EqualizeError::Weights { layer, problem }
+}
+
+/// Values that are divided by the same factors: those that are added up.
+fn groups(net: &Net) -> Vec<Vec<usize>> {
+    let values = net.values().len();
+    let mut first: Vec<usize> = (0..values).collect();
+    let mut good = vec![true; values];
+    good[net.input_value()] = false;
+    good[net.output().value] = false;
+    let whole = |span: Span| span.channels == net.values()[span.value].channels;
+    for layer in net.layers() {
+        let writes = parameters(&layer.kind).is_some() || matches!(layer.kind, Kind::Add { .. });
+        let linear = is_homogeneous(layer.activation);
+        good[layer.output.value] &= writes && linear && whole(layer.output);
+        for span in added(layer) {
+            good[span.value] &= linear && whole(span);
+            let [a, b] = [span, layer.output].map(|span| first[span.value]);
+            for value in &mut first {
+                if *value == a.max(b) {
+                    *value = a.min(b);
+                }
+            }
+        }
+        match &layer.kind {
+            Kind::Pointwise { gate, .. } => {
+                good[layer.input.value] &= whole(layer.input);
+                gate.iter().for_each(|gate| good[gate.value] = false);
+            }
+            Kind::Convolution { .. } | Kind::Depthwise { .. } => {
+                good[layer.input.value] &= whole(layer.input);
+            }
+            Kind::Add { .. } => {}
+            _ => layer.reads().for_each(|span| good[span.value] = false),
+        }
+    }
+    let members = |leader: usize| {
+        (0..values)
+            .filter(|value| first[*value] == leader)
+            .collect()
+    };
+    let groups = (0..values)
+        .filter(|value| first[*value] == *value)
+        .map(members);
+    groups
+        .filter(|group: &Vec<usize>| group.iter().all(|value| good[*value]))
+        .collect()
+}
+
+/// Whether a factor above 0 can be drawn through it.
+fn is_homogeneous(activation: Activation) -> bool {
+    match activation {
+        Activation::Identity => true,
+        Activation::Clamp { low, high } => {
+            (low == 0.0 || low == f32::NEG_INFINITY) && (high == 0.0 || high == f32::INFINITY)
+        }
+        _ => false,
+    }
+}
+
+/// What is added to a layer's output as it is.
+fn added(layer: &Layer) -> Vec<Span> {
+    match &layer.kind {
+        Kind::Pointwise { residual, .. } | Kind::Convolution { residual, .. } => {
+            residual.iter().copied().collect()
+        }
+        Kind::Add { other } => vec![layer.input, *other],
+        _ => Vec::new(),
+    }
+}
+
+/// What each channel is divided by. Where only depthwise convolutions read it, all channels get one range, as these have a
+/// scale for each channel; other weights of a row share one, and so both sides share the burden.
+fn factors(
+    layers: &[Layer],
+    group: &[usize],
+    statistics: &[Statistics],
+) -> Result<Vec<f32>, EqualizeError> {
+    let channels = statistics[group[0]].channels.len();
+    let mut ranges = vec![0.0f32; channels];
+    for value in group {
+        for (range, channel) in ranges.iter_mut().zip(&statistics[*value].channels) {
+            *range = range.max(channel.largest());
+        }
+    }
+    let mut columns = vec![0.0f32; channels];
+    for layer in layers
+        .iter()
+        .filter(|layer| group.contains(&layer.input.value))
+    {
+        if matches!(layer.kind, Kind::Depthwise { .. }) {
+            continue;
+        }
+        let Some((weights, _)) = parameters(&layer.kind) else {
+            continue;
+        };
+        let weights = weights.values().map_err(unreadable(layer))?;
+        for row in weights.chunks_exact(weights.len() / layer.output.channels) {
+            let largest = row.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+            let taps = row.len() / channels;
+            for (column, weights) in columns.iter_mut().zip(row.chunks_exact(taps)) {
+                let own = weights.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+                *column = column.max(own / largest.max(f32::MIN_POSITIVE));
+            }
+        }
+    }
+    let shared = columns.iter().any(|column| *column > 0.0);
+    let factors = ranges
+        .iter()
+        .zip(&columns)
+        .map(|(range, column)| match shared {
+            true => (range / column.max(1e-3)).sqrt(),
+            false => *range,
+        });
+    let factors: Vec<f32> = factors.collect();
+    let largest = factors.iter().copied().fold(0.0, f32::max);
+    if largest <= 0.0 {
+        return Ok(vec![1.0; channels]);
+    }
+    let factors = factors.into_iter();
+    Ok(factors
+        .map(|factor| (factor / largest).max(1.0 / MOST))
+        .collect())
+}
+
+/// Divides what a layer writes of the group, and multiplies what it reads of it.
+fn scale(layer: &mut Layer, group: &[usize], factors: &[f32]) -> Result<(), EqualizeError> {
+    let writes = group.contains(&layer.output.value);
+    let reads = group.contains(&layer.input.value);
+    if !(writes || reads) || parameters(&layer.kind).is_none() {
+        return Ok(());
+    }
+    let failed = unreadable(layer);
+    let by_channel = matches!(layer.kind, Kind::Depthwise { .. });
+    let (rows, columns) = (layer.output.channels, layer.input.channels);
+    let Some((weights, bias)) = parameters_mut(&mut layer.kind) else {
+        return Ok(());
+    };
+    let read = || Ok((weights.values()?.into_owned(), bias.values()?.into_owned()));
+    let (mut new, mut new_bias) = read().map_err(failed)?;
+    let len = new.len() / rows;
+    for (row, values) in new.chunks_exact_mut(len).enumerate() {
+        let taps = if by_channel { len } else { len / columns };
+        for (column, values) in values.chunks_exact_mut(taps).enumerate() {
+            let read = match (reads, by_channel) {
+                (false, _) => 1.0,
+                (true, true) => factors[row],
+                (true, false) => factors[column],
+            };
+            let written = if writes { factors[row] } else { 1.0 };
+            values.iter_mut().for_each(|value| *value *= read / written);
+        }
+        if writes {
+            new_bias[row] /= factors[row];
+        }
+    }
+    *weights = Weights::from(new);
+    *bias = Weights::from(new_bias);
+    Ok(())
+}

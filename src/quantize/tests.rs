@@ -1,0 +1,383 @@
+//! Networks of this family, made at random, before and after each step.
+
+use std::sync::Arc;
+
+use edge_classify_int8::Quantization;
+use edge_classify_kernels::{Activation, Pool, Window};
+use proptest::prelude::*;
+
+use super::equalize::equalize;
+use super::placement::{Placed, place};
+use super::statistics::Statistics;
+use super::*;
+use crate::engine::net::{Kind, Layer, Shape, Span, Weights};
+use crate::engine::{Executor, Options, Packed, Team, Threads};
+
+const RELU: Activation = Activation::Clamp {
+    low: 0.0,
+    high: f32::INFINITY,
+};
+const RELU6: Activation = Activation::Clamp {
+    low: 0.0,
+    high: 6.0,
+};
+
+/// Makes a network of random inverted residuals.
+struct Maker {
+    state: u64,
+    values: Vec<Shape>,
+    layers: Vec<Layer>,
+}
+
+impl Maker {
+    fn new(seed: u64) -> Maker {
+        Maker {
+            state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
+            values: Vec::new(),
+            layers: Vec::new(),
+        }
+    }
+
+    /// From 0 to `end`, without it (xorshift: Marsaglia 2003).
+    fn below(&mut self, end: usize) -> usize {
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        (self.state >> 20) as usize % end
+    }
+
+    fn floats(&mut self, count: usize, scale: f32) -> Vec<f32> {
+        let mut float = || (self.below(2001) as f32 / 1000.0 - 1.0) * scale;
+        (0..count).map(|_| float()).collect()
+    }
+
+    fn weights(&mut self, count: usize, inputs: usize) -> Weights {
+        self.floats(count, 2.0 / (inputs as f32).sqrt()).into()
+    }
+
+    fn value(&mut self, side: usize, channels: usize) -> Span {
+        self.values.push(Shape {
+            height: side,
+            width: side,
+            channels,
+        });
+        Span {
+            value: self.values.len() - 1,
+            first: 0,
+            channels,
+        }
+    }
+
+    fn layer(&mut self, kind: Kind, activation: Activation, input: Span, output: Span) {
+        self.layers.push(Layer {
+            name: format!("layer {}", self.layers.len()),
+            kind,
+            activation,
+            input,
+            output,
+        });
+    }
+
+    fn activation(&mut self) -> Activation {
+        [RELU, RELU, RELU6, Activation::HardSwish, Activation::Swish][self.below(5)]
+    }
+
+    fn side(&self, span: Span) -> usize {
+        self.values[span.value].height
+    }
+
+    fn pointwise(
+        &mut self,
+        input: Span,
+        channels: usize,
+        activation: Activation,
+        gate: Option<Span>,
+        residual: Option<Span>,
+    ) -> Span {
+        let output = self.value(self.side(input), channels);
+        let kind = Kind::Pointwise {
+            weights: self.weights(channels * input.channels, input.channels),
+            bias: self.floats(channels, 0.5).into(),
+            gate,
+            residual,
+        };
+        self.layer(kind, activation, input, output);
+        output
+    }
+
+    fn window(&mut self, input: Span, kernel: usize, stride: usize) -> Window {
+        let side = self.side(input);
+        let out = side.div_ceil(stride);
+        Window {
+            height: side,
+            width: side,
+            kernel_h: kernel,
+            kernel_w: kernel,
+            stride_h: stride,
+            stride_w: stride,
+            dilation_h: 1,
+            dilation_w: 1,
+            pad_top: kernel / 2,
+            pad_left: kernel / 2,
+            out_height: out,
+            out_width: out,
+        }
+    }
+
+    fn depthwise(
+        &mut self,
+        input: Span,
+        output: Span,
+        kernel: usize,
+        stride: usize,
+        a: Activation,
+    ) {
+        let kind = Kind::Depthwise {
+            weights: self.weights(input.channels * kernel * kernel, kernel * kernel),
+            bias: self.floats(input.channels, 0.5).into(),
+            window: self.window(input, kernel, stride),
+        };
+        self.layer(kind, a, input, output);
+    }
+
+    fn block(&mut self, input: Span) -> Span {
+        let expanded = 8 * (1 + self.below(4));
+        let (first, second) = (self.activation(), self.activation());
+        let wide = self.pointwise(input, expanded, first, None, None);
+        let stride = 1 + self.below(2);
+        let side = self.side(wide).div_ceil(stride);
+        let filtered = self.value(side, expanded);
+        // Mixed kernels now and then.
+        let split = [expanded, expanded / 2][self.below(2)];
+        let part = |span: Span, first, channels| Span {
+            first,
+            channels,
+            ..span
+        };
+        let (a, b) = (part(wide, 0, split), part(filtered, 0, split));
+        self.depthwise(a, b, 3, stride, second);
+        if split < expanded {
+            let [a, b] = [wide, filtered].map(|span| part(span, split, expanded - split));
+            self.depthwise(a, b, 5, stride, second);
+        }
+        let gate = (self.below(3) == 0).then(|| self.squeeze(filtered));
+        let residual = (stride == 1).then_some(input).filter(|_| self.below(3) > 0);
+        let channels = match residual {
+            Some(residual) => residual.channels,
+            None => 4 * (1 + self.below(4)),
+        };
+        self.pointwise(filtered, channels, Activation::Identity, gate, residual)
+    }
+
+    fn squeeze(&mut self, input: Span) -> Span {
+        let (channels, hidden) = (input.channels, 4);
+        let [mean, gate] = [(); 2].map(|()| self.value(1, channels));
+        self.layer(Kind::Mean, Activation::Identity, input, mean);
+        let kind = Kind::Excite {
+            squeeze: self.weights(hidden * channels, channels),
+            squeeze_bias: self.floats(hidden, 0.5).into(),
+            squeeze_activation: RELU,
+            excite: self.weights(hidden * channels, hidden),
+            excite_bias: self.floats(channels, 0.5).into(),
+        };
+        self.layer(kind, Activation::Sigmoid, mean, gate);
+        gate
+    }
+
+    /// What comes between blocks now and then.
+    fn other(&mut self, input: Span) -> Span {
+        let output = self.value(self.side(input), input.channels);
+        match self.below(5) {
+            0 => self.layer(
+                Kind::Shuffle { groups: 2 },
+                Activation::Identity,
+                input,
+                output,
+            ),
+            1 => {
+                let (pool, window) = (Pool::Max, self.window(input, 3, 1));
+                self.layer(
+                    Kind::Pool { pool, window },
+                    Activation::Identity,
+                    input,
+                    output,
+                );
+            }
+            2 => {
+                let other = self.pointwise(input, input.channels, Activation::Identity, None, None);
+                self.layer(Kind::Add { other }, RELU, input, output);
+            }
+            3 => {
+                let kind = Kind::Affine {
+                    scale: self.floats(input.channels, 1.5).into(),
+                    shift: self.floats(input.channels, 0.5).into(),
+                };
+                self.layer(kind, Activation::Identity, input, output);
+            }
+            _ => return input,
+        }
+        output
+    }
+
+    fn net(mut self) -> Net {
+        let input = self.value(16, 3);
+        let mut last = self.value(8, 8);
+        let kind = Kind::Convolution {
+            weights: self.weights(8 * 27, 27),
+            bias: self.floats(8, 0.5).into(),
+            window: self.window(input, 3, 2),
+            residual: None,
+        };
+        let activation = self.activation();
+        self.layer(kind, activation, input, last);
+        for _ in 0..1 + self.below(3) {
+            last = self.block(last);
+            last = self.other(last);
+        }
+        let mean = self.value(1, last.channels);
+        self.layer(Kind::Mean, Activation::Identity, last, mean);
+        let output = self.pointwise(mean, 10, Activation::Identity, None, None);
+        Net::new(self.values, self.layers, input.value, output).unwrap()
+    }
+}
+
+/// A network, and pictures for it.
+fn made(seed: u64) -> (Net, Vec<Vec<f32>>) {
+    let mut maker = Maker::new(seed);
+    let pictures = (0..4).map(|_| maker.floats(3 * 16 * 16, 2.0)).collect();
+    (maker.net(), pictures)
+}
+
+fn engine() -> (Options, Arc<Team>) {
+    let options = Options::new(Threads::new(1).unwrap()).unwrap();
+    (options, Arc::new(Team::new(options.threads).unwrap()))
+}
+
+fn logits(net: &Net, quantizations: &[Option<Quantization>], picture: &[f32]) -> Vec<f32> {
+    let (options, team) = engine();
+    let mut simulation = Simulation::new(net, quantizations, &options, &team).unwrap();
+    simulation.run(picture, &mut |_| ()).unwrap()
+}
+
+fn close(found: &[f32], expected: &[f32], tolerance: f32) -> Result<(), TestCaseError> {
+    let largest = expected.iter().fold(1.0f32, |m, v| m.max(v.abs()));
+    for (found, expected) in found.iter().zip(expected) {
+        prop_assert!(
+            (found - expected).abs() <= tolerance * largest,
+            "{} for {}",
+            found,
+            expected
+        );
+    }
+    Ok(())
+}
+
+/// Every layer reads and writes what its kind can.
+fn is_consistent(placed: &Placed) -> Result<(), TestCaseError> {
+    let Placed {
+        net,
+        in_levels,
+        shared,
+    } = placed;
+    prop_assert!(!in_levels[net.input_value()] && !in_levels[net.output().value]);
+    for layer in net.layers() {
+        let [input, output] = [layer.input, layer.output].map(|span| in_levels[span.value]);
+        let is =
+            |span: &Option<Span>, levels| span.is_none_or(|span| in_levels[span.value] == levels);
+        let good = match &layer.kind {
+            Kind::Excite { .. } | Kind::Affine { .. } | Kind::Part { .. } => !input && !output,
+            Kind::Pointwise { gate, residual, .. } => {
+                let gated = if input {
+                    gate.is_none()
+                } else {
+                    is(gate, false)
+                };
+                gated && is(residual, input) && (input || !output)
+            }
+            Kind::Convolution { residual, .. } => is(residual, input) && (input || !output),
+            Kind::Mean => input || !output,
+            Kind::Activate => true,
+            Kind::Multiply { gate } => is(&Some(*gate), false) && input == output,
+            Kind::Add { other } => is(&Some(*other), input) && input == output,
+            Kind::Depthwise { .. } => input == output,
+            Kind::Shuffle { .. } | Kind::Pool { .. } => {
+                let max = !matches!(&layer.kind, Kind::Pool { pool, .. } if *pool != Pool::Max);
+                let same = shared[layer.input.value] == shared[layer.output.value];
+                input == output && (same || !input || !max)
+            }
+        };
+        prop_assert!(good, "{:?}", layer);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn placed_networks_compute_the_same(seed: u64, kept: u64) {
+        let (net, pictures) = made(seed);
+        let expected = logits(&net, &[], &pictures[0]);
+        for kept in [0, kept, u64::MAX] {
+            let placed = place(&net, &|layer| kept >> (layer % 64) & 1 == 1).unwrap();
+            is_consistent(&placed)?;
+            close(&logits(&placed.net, &[], &pictures[0]), &expected, 1e-5)?;
+            let some = placed.in_levels.contains(&true);
+            prop_assert!(kept != 0 || some);
+            prop_assert!(kept != u64::MAX || !some);
+        }
+    }
+
+    #[test]
+    fn equalized_networks_compute_the_same(seed: u64) {
+        let (net, pictures) = made(seed);
+        let (options, team) = engine();
+        let mut statistics = Statistics::of_values(&net);
+        let mut float = Simulation::new(&net, &[], &options, &team).unwrap();
+        for picture in &pictures {
+            float.run(picture, &mut |observed| Statistics::see(&mut statistics, &net, &observed)).unwrap();
+        }
+        let (equalized, _) = equalize(&net, &statistics).unwrap();
+        for picture in &pictures {
+            close(&logits(&equalized, &[], picture), &logits(&net, &[], picture), 1e-3)?;
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 16, ..ProptestConfig::default() })]
+
+    #[test]
+    fn quantized_networks_are_near_and_always_the_same(seed: u64) {
+        let (net, pictures) = made(seed);
+        let (engine, team) = engine();
+        let options = QuantizeOptions::default();
+        let once = quantize(net.clone(), &pictures, &options, &engine).unwrap();
+        let again = quantize(net.clone(), &pictures, &options, &engine).unwrap();
+        prop_assert_eq!(&once.net, &again.net);
+        let (mean, _) = once.report.comparison.cosine();
+        prop_assert!(mean > 0.95, "{}", mean);
+        // In int8, as it was simulated.
+        let packed = Packed::new(once.net, engine.isa, engine.cache).unwrap();
+        let mut executor = Executor::new(Arc::new(packed), team).unwrap();
+        let mut comparison = Comparison::default();
+        for picture in &pictures {
+            comparison.add(&logits(&net, &[], picture), executor.run(picture).unwrap());
+        }
+        let (found, _) = comparison.cosine();
+        prop_assert!((found - mean).abs() < 0.01, "{}, not {}", found, mean);
+    }
+}
+
+#[test]
+fn what_cannot_be_calibrated_is_refused() {
+    let (net, pictures) = made(1);
+    let (engine, _) = engine();
+    let options = QuantizeOptions::default();
+    let without = quantize(net.clone(), &[], &options, &engine).unwrap_err();
+    assert!(matches!(without, QuantizeError::NoPictures));
+    let mut faulty = pictures;
+    faulty[2][5] = f32::INFINITY;
+    let error = quantize(net, &faulty, &options, &engine).unwrap_err();
+    assert!(matches!(error, QuantizeError::NotFinite { .. }), "{error}");
+}
