@@ -20,6 +20,8 @@ mod nearest;
 mod panics;
 pub mod plan;
 pub mod preprocess;
+#[cfg(feature = "host")]
+pub mod quantize;
 mod safetensors_header;
 pub mod session;
 pub mod sinks;

@@ -5,12 +5,16 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
+use super::calibration;
 use super::host_args::CompileArgs;
 use crate::daemon;
-use crate::engine::net::Layer;
+use crate::engine::net::{Layer, Net, Shape};
+use crate::engine::{Options, Threads};
 use crate::model::{Installed, ModelCard, NewFile};
 use crate::plan::{self, Belongings};
-use crate::session::Program;
+use crate::preprocess::{Size, Spec};
+use crate::quantize::{self, Comparison, QuantizeOptions};
+use crate::session::{Program, Session};
 
 pub fn compile(args: &CompileArgs) -> Result<()> {
     let output = &args.output;
@@ -35,7 +39,7 @@ pub fn compile(args: &CompileArgs) -> Result<()> {
     if let Some(part) = net.layers().iter().find_map(Layer::part) {
         return Err(refuse("some of", &part.reason));
     }
-    let (layers, classes) = (net.layers().len(), net.output().channels);
+    let classes = net.output().channels;
     let belongings = belongings(&installed, output, classes)?;
     if belongings.card.is_none() {
         log::warn!(
@@ -43,7 +47,12 @@ pub fn compile(args: &CompileArgs) -> Result<()> {
             installed.file.display()
         );
     }
-    let contents = plan::write(&net.with_precision(args.precision), belongings)
+    let net = match args.int8 {
+        true => quantized(net, args, &installed)?,
+        false => net.with_precision(args.precision),
+    };
+    let (layers, precision) = (net.layers().len(), net.precision());
+    let contents = plan::write(&net, belongings)
         .map_err(|problem| anyhow::anyhow!("{}: {problem}", installed.file.display()))?;
     let directory = match output.parent() {
         Some(directory) if !directory.as_os_str().is_empty() => directory,
@@ -59,10 +68,53 @@ pub fn compile(args: &CompileArgs) -> Result<()> {
     // Nobody may be listening any more.
     let _ = writeln!(
         io::stderr(),
-        "{shown}: {megabytes:.1} MB, {layers} layers, weights of {}",
-        args.precision
+        "{shown}: {megabytes:.1} MB, {layers} layers, weights of {precision}"
     );
     Ok(())
+}
+
+/// The network in int8, calibrated with the photographs that are given.
+fn quantized(net: Net, args: &CompileArgs, installed: &Installed) -> Result<Net> {
+    let Some(directory) = &args.calibration else {
+        bail!(
+            "--int8 needs photographs to calibrate with: give a directory of a hundred or so that are like those the \
+             camera will see, by --calibration DIR"
+        );
+    };
+    let Shape { height, width, .. } = net.input();
+    let spec = match &installed.card {
+        Some(card) => card.preprocess.clone(),
+        None => Spec::imagenet(Size::from_height_and_width((height, width))),
+    };
+    let (pictures, held_back) = calibration::photographs(directory, &spec)?;
+    let engine = Options::new(Threads::auto(None))?;
+    let options = QuantizeOptions::default();
+    let named = || installed.file.display().to_string();
+    let quantized = quantize::quantize(net.clone(), &pictures, &options, &engine);
+    let quantized = quantized.with_context(named)?.net;
+    let comparison = compare([net, quantized.clone()], &held_back, &engine).with_context(named)?;
+    let (cosine, least) = comparison.cosine();
+    // Nobody may be listening any more.
+    let _ = writeln!(
+        io::stderr(),
+        "calibrated with {} photographs; of {} others, {} get the same class as before; cosine of logits {cosine:.4}, \
+         {least:.4} at least",
+        pictures.len(),
+        comparison.pictures,
+        comparison.agreements,
+    );
+    Ok(quantized)
+}
+
+/// What two networks say of the same pictures.
+fn compare(nets: [Net; 2], pictures: &[Vec<f32>], engine: &Options) -> Result<Comparison> {
+    let [first, second] = nets.map(|net| Session::with(Program::Net(net), engine));
+    let (mut first, mut second) = (first?, second?);
+    let mut comparison = Comparison::default();
+    for picture in pictures {
+        comparison.add(&first.run(picture)?, &second.run(picture)?);
+    }
+    Ok(comparison)
 }
 
 fn belongings(installed: &Installed, output: &Path, classes: usize) -> Result<Belongings> {

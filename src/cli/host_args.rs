@@ -22,6 +22,14 @@ pub struct CompileArgs {
     /// Type in which to store the weights: f32, or fp16, in which the plan is run, too, where the processor has it
     #[arg(long, value_name = "f32|fp16", default_value_t = Precision::F32, value_parser = precision)]
     pub precision: Precision,
+
+    /// Quantize the network to int8, with photographs to calibrate with
+    #[arg(long, conflicts_with = "precision")]
+    pub int8: bool,
+
+    /// Directory of photographs like those that the network will see, 16 at least: for --int8
+    #[arg(long, value_name = "DIR", requires = "int8")]
+    pub calibration: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

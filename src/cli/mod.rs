@@ -5,6 +5,8 @@ mod advice;
 mod args;
 mod bench;
 #[cfg(feature = "host")]
+mod calibration;
+#[cfg(feature = "host")]
 mod compile;
 #[cfg(feature = "host")]
 mod conversion;

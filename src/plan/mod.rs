@@ -1,6 +1,6 @@
 //! The plan: a compiled network in one file, with all that belongs to it.
 //!
-//! A safetensors file, of f32 or of fp16, which its version says. Its metadata has one entry, JSON: the version of the form, the layers, the model's card (TOML)
+//! A safetensors file, of f32, of fp16, or of int8 with f32, which its version says. Its metadata has one entry, JSON: the version of the form, the layers, the model's card (TOML)
 //! and its labels. Each tensor, and that entry, comes with the XXH3 of its bytes, so that a file that was damaged is
 //! noticed before anything is computed with it. Loading reads a part of a tensor at a time.
 
@@ -41,7 +41,7 @@ pub enum PlanError {
     #[error("{path}: not a plan; 'edge-classify compile' of the full build makes one", path = path.display())]
     NotAPlan { path: PathBuf },
     #[error(
-        "{path}: a plan of version {found}; this program reads versions {VERSION} and {VERSION_FP16}: compile the model \
+        "{path}: a plan of version {found}; this program reads versions {VERSION} to {VERSION_INT8}: compile the model \
          again with it",
         path = path.display()
     )]
@@ -56,10 +56,14 @@ pub const VERSION: u64 = 1;
 /// The same form with weights of fp16, which programs that read the first version alone do not know.
 pub const VERSION_FP16: u64 = 2;
 
+/// With values and weights of 8 bits.
+pub const VERSION_INT8: u64 = 3;
+
 fn version(precision: Precision) -> u64 {
     match precision {
         Precision::F32 => VERSION,
         Precision::Fp16 => VERSION_FP16,
+        Precision::Int8 => VERSION_INT8,
     }
 }
 

@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use half::f16;
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
+use safetensors::Dtype;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::schema::{Contents, Envelope};
-use super::write::{dtype, name};
+use super::schema::{Contents, Envelope, WeightsForm};
+use super::write::{floats, name};
 use super::{Belongings, ENTRY, PlanError, checksum, format_checksum, version};
 use crate::engine::Precision;
 use crate::engine::net::{Net, Store, Weights};
@@ -34,6 +35,7 @@ struct Place {
     offset: u64,
     /// In bytes.
     len: usize,
+    dtype: Dtype,
     checksum: String,
 }
 
@@ -71,7 +73,7 @@ impl Plan {
             });
         };
         let envelope: Envelope = serde_json::from_str(entry).map_err(|e| damaged(e.to_string()))?;
-        let known = [Precision::F32, Precision::Fp16];
+        let known = [Precision::F32, Precision::Fp16, Precision::Int8];
         let precision = known.into_iter().find(|p| version(*p) == envelope.version);
         let Some(precision) = precision else {
             return Err(PlanError::Version {
@@ -87,11 +89,14 @@ impl Plan {
         let checksums = std::mem::take(&mut contents.checksums);
         let place = |(index, checksum)| {
             let info = metadata.info(&name(index));
-            let info = info.filter(|info| info.dtype == dtype(precision) && info.shape.len() == 1);
-            let (begin, end) = info
-                .ok_or_else(|| damaged(format!("it lacks tensor {index}")))?
-                .data_offsets;
+            let is_known = |dtype| {
+                dtype == floats(precision) || (precision == Precision::Int8 && dtype == Dtype::I8)
+            };
+            let info = info.filter(|info| is_known(info.dtype) && info.shape.len() == 1);
+            let info = info.ok_or_else(|| damaged(format!("it lacks tensor {index}")))?;
+            let (begin, end) = info.data_offsets;
             Ok(Place {
+                dtype: info.dtype,
                 offset: start + begin as u64,
                 len: end - begin,
                 checksum,
@@ -124,9 +129,31 @@ impl Plan {
             path: tensors.path.clone(),
             problem,
         };
-        let weights = |index: usize| {
-            let len = tensors.places.get(index)?.len / tensors.precision.size();
-            Some(Weights::stored(tensors.clone(), index, len))
+        let place = |index: usize, dtype: Dtype| {
+            let place = tensors.places.get(index);
+            let place = place.filter(|place| place.dtype == dtype);
+            let len = place.map(|place| 8 * place.len / dtype.bitsize());
+            len.ok_or_else(|| format!("its layers name tensor {index}, which is not there"))
+        };
+        let values = |index| {
+            let len = place(index, floats(tensors.precision))?;
+            Ok(Weights::stored(tensors.clone(), index, len))
+        };
+        let weights = |form| match form {
+            WeightsForm::Values(index) => values(index),
+            WeightsForm::Levels { levels, scales } => {
+                let len = place(levels, Dtype::I8)?;
+                let scales = values(scales)?.values()?.into_owned();
+                if scales.is_empty() || !len.is_multiple_of(scales.len()) {
+                    return Err(format!("tensor {levels} is not of rows with a scale each"));
+                }
+                Ok(Weights::stored_quantized(
+                    tensors.clone(),
+                    levels,
+                    len,
+                    scales,
+                ))
+            }
         };
         let net = self.contents.network.net(weights).map_err(damaged)?;
         let net = net.map_err(|e| damaged(e.to_string()))?;
@@ -146,9 +173,10 @@ impl Store for Tensors {
             offset,
             len,
             checksum: expected,
+            dtype,
         } = &self.places[index];
         let failed = |what: String| format!("{}: {what}", self.path.display());
-        let size = self.precision.size();
+        let size = dtype.bitsize() / 8;
         let len = len / size;
         let (mut hasher, mut bits) = (Xxh3::new(), Vec::new());
         let mut done = 0;
@@ -162,16 +190,8 @@ impl Store for Tensors {
                 hasher.update(bytes);
                 Ok::<_, String>(())
             };
-            match self.precision {
-                Precision::F32 => {
-                    fill(bytemuck::cast_slice_mut(buffer))?;
-                    if cfg!(target_endian = "big") {
-                        for value in buffer.iter_mut() {
-                            *value = f32::from_bits(value.to_bits().swap_bytes());
-                        }
-                    }
-                }
-                Precision::Fp16 => {
+            match dtype {
+                Dtype::F16 => {
                     bits.resize(buffer.len(), 0_u16);
                     fill(bytemuck::cast_slice_mut(&mut bits))?;
                     if cfg!(target_endian = "big") {
@@ -179,15 +199,39 @@ impl Store for Tensors {
                     }
                     bits.reinterpret_cast::<f16>().convert_to_f32_slice(buffer);
                 }
+                _ => {
+                    fill(bytemuck::cast_slice_mut(buffer))?;
+                    if cfg!(target_endian = "big") {
+                        for value in buffer.iter_mut() {
+                            *value = f32::from_bits(value.to_bits().swap_bytes());
+                        }
+                    }
+                }
             }
             take(buffer);
             done += buffer.len();
         }
         if format_checksum(hasher.digest()) != *expected {
-            return Err(failed(format!(
-                "damaged: the checksum of tensor {index} differs; compile or copy it again"
-            )));
+            return Err(failed(differs(index)));
         }
         Ok(())
     }
+
+    fn levels(&self, index: usize) -> Result<Arc<[i8]>, String> {
+        let place = &self.places[index];
+        let failed = |what: String| format!("{}: {what}", self.path.display());
+        let mut levels = vec![0_i8; place.len];
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut levels);
+        self.file
+            .read_exact_at(bytes, place.offset)
+            .map_err(|e| failed(e.to_string()))?;
+        if checksum(bytes) != place.checksum {
+            return Err(failed(differs(index)));
+        }
+        Ok(levels.into())
+    }
+}
+
+fn differs(index: usize) -> String {
+    format!("damaged: the checksum of tensor {index} differs; compile or copy it again")
 }

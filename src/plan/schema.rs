@@ -2,6 +2,7 @@
 //!
 //! Written apart from the engine's own types, so that these can change and old plans stay readable.
 
+use edge_classify_int8::Quantization;
 use edge_classify_kernels::{Activation, Pool, Window};
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,9 @@ pub struct Contents {
 pub struct Network {
     /// Height, width, channels.
     values: Vec<[usize; 3]>,
+    /// For each value, what its levels stand for, unless it is of floats; none at all if all are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    quantizations: Vec<Option<QuantizationForm>>,
     input: usize,
     output: SpanForm,
     layers: Vec<LayerForm>,
@@ -39,6 +43,17 @@ pub struct Network {
 
 /// Value, first channel, channels.
 type SpanForm = [usize; 3];
+
+/// Scale and zero point.
+type QuantizationForm = (f32, i8);
+
+/// Which tensor has the weights; or which ones have their levels and the scale of each row.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum WeightsForm {
+    Values(usize),
+    Levels { levels: usize, scales: usize },
+}
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -51,26 +66,25 @@ struct LayerForm {
     output: SpanForm,
 }
 
-/// Weights are named by the index of their tensor.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 enum KindForm {
     Pointwise {
-        weights: usize,
-        bias: usize,
+        weights: WeightsForm,
+        bias: WeightsForm,
         gate: Option<SpanForm>,
         residual: Option<SpanForm>,
     },
     Convolution {
-        weights: usize,
-        bias: usize,
+        weights: WeightsForm,
+        bias: WeightsForm,
         #[serde(with = "WindowForm")]
         window: Window,
         residual: Option<SpanForm>,
     },
     Depthwise {
-        weights: usize,
-        bias: usize,
+        weights: WeightsForm,
+        bias: WeightsForm,
         #[serde(with = "WindowForm")]
         window: Window,
     },
@@ -82,12 +96,12 @@ enum KindForm {
     },
     Mean,
     Excite {
-        squeeze: usize,
-        squeeze_bias: usize,
+        squeeze: WeightsForm,
+        squeeze_bias: WeightsForm,
         #[serde(with = "ActivationForm")]
         squeeze_activation: Activation,
-        excite: usize,
-        excite_bias: usize,
+        excite: WeightsForm,
+        excite_bias: WeightsForm,
     },
     Multiply {
         gate: SpanForm,
@@ -96,8 +110,8 @@ enum KindForm {
         other: SpanForm,
     },
     Affine {
-        scale: usize,
-        shift: usize,
+        scale: WeightsForm,
+        shift: WeightsForm,
     },
     Activate,
     Shuffle {
@@ -188,10 +202,10 @@ fn span([value, first, channels]: SpanForm) -> Span {
 }
 
 impl Network {
-    /// `tensor` takes weights in, and says which tensor they are. There is no form for what tract runs.
+    /// `tensor` takes weights in, and says which tensors they are. There is no form for what tract runs.
     pub fn of<'a, E: From<String>>(
         net: &'a Net,
-        mut tensor: impl FnMut(&'a Weights) -> Result<usize, E>,
+        mut tensor: impl FnMut(&'a Weights) -> Result<WeightsForm, E>,
     ) -> Result<Network, E> {
         let layers = net.layers().iter().map(|layer| {
             Ok(LayerForm {
@@ -203,23 +217,29 @@ impl Network {
             })
         });
         let shape = |shape: &Shape| [shape.height, shape.width, shape.channels];
+        let count = if net.is_quantized() {
+            net.values().len()
+        } else {
+            0
+        };
+        let quantization = |value| {
+            let Quantization { scale, zero_point } = net.quantization(value)?;
+            Some((scale, zero_point))
+        };
         Ok(Network {
             values: net.values().iter().map(shape).collect(),
+            quantizations: (0..count).map(quantization).collect(),
             input: net.input_value(),
             output: form(net.output()),
             layers: layers.collect::<Result<_, E>>()?,
         })
     }
 
-    /// `tensor` has the weights, if there is such a tensor.
+    /// `tensor` has the weights.
     pub fn net(
         self,
-        tensor: impl Fn(usize) -> Option<Weights>,
+        tensor: impl Fn(WeightsForm) -> Result<Weights, String>,
     ) -> Result<Result<Net, NetError>, String> {
-        let tensor = |index| {
-            tensor(index)
-                .ok_or_else(|| format!("its layers name tensor {index}, which is not there"))
-        };
         let shape = |[height, width, channels]: [usize; 3]| Shape {
             height,
             width,
@@ -237,14 +257,23 @@ impl Network {
         let layers = self.layers.into_iter().map(layer);
         let layers = layers.collect::<Result<_, _>>()?;
         let values = self.values.into_iter().map(shape).collect();
-        Ok(Net::new(values, layers, self.input, span(self.output)))
+        let net = Net::new(values, layers, self.input, span(self.output));
+        if self.quantizations.is_empty() {
+            return Ok(net);
+        }
+        let quantizations = self.quantizations.into_iter();
+        let quantizations = quantizations.map(|form| {
+            let (scale, zero_point) = form?;
+            Some(Quantization { scale, zero_point })
+        });
+        Ok(net.and_then(|net| net.with_quantizations(quantizations.collect())))
     }
 }
 
 impl KindForm {
     fn of<'a, E: From<String>>(
         kind: &'a Kind,
-        tensor: &mut impl FnMut(&'a Weights) -> Result<usize, E>,
+        tensor: &mut impl FnMut(&'a Weights) -> Result<WeightsForm, E>,
     ) -> Result<KindForm, E> {
         Ok(match kind {
             Kind::Pointwise {
@@ -315,7 +344,10 @@ impl KindForm {
         })
     }
 
-    fn kind(self, tensor: &impl Fn(usize) -> Result<Weights, String>) -> Result<Kind, String> {
+    fn kind(
+        self,
+        tensor: &impl Fn(WeightsForm) -> Result<Weights, String>,
+    ) -> Result<Kind, String> {
         Ok(match self {
             KindForm::Pointwise {
                 weights,

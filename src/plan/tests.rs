@@ -1,11 +1,12 @@
 //! Whatever befalls a plan on its way, it is the same network or an error.
 
+use edge_classify_int8::Quantization;
 use edge_classify_kernels::{Activation, Window};
 use proptest::prelude::*;
 
 use super::*;
 use crate::engine::Threads;
-use crate::engine::net::{Kind, Layer, Net, Shape, Span};
+use crate::engine::net::{Kind, Layer, Net, Shape, Span, Weights};
 use crate::engine::{Options, Precision};
 use crate::session::{Program, Session};
 
@@ -94,9 +95,44 @@ fn small() -> Net {
     Net::new(values, layers, 0, span(4, 4)).unwrap()
 }
 
-/// The same, with weights of either precision.
-fn both() -> [Net; 2] {
-    [small(), small().with_precision(Precision::Fp16)]
+/// The same, computed in levels as far as its classifier.
+fn levels() -> Net {
+    let net = small();
+    let mut values = net.values().to_vec();
+    values.push(values[0]);
+    let mut layers = net.layers().to_vec();
+    for (layer, rows) in layers.iter_mut().zip([5, 0, 4]) {
+        if let Kind::Convolution { weights, .. } | Kind::Pointwise { weights, .. } = &mut layer.kind
+        {
+            let values = weights.values().unwrap();
+            let levels = values.iter().map(|value| (value * 100.0) as i8).collect();
+            *weights = Weights::quantized(levels, vec![0.01; rows]);
+        }
+    }
+    let picture = Span {
+        value: values.len() - 1,
+        ..layers[0].input
+    };
+    let quantize = Layer {
+        name: "quantize".to_owned(),
+        kind: Kind::Activate,
+        activation: Activation::Identity,
+        input: layers[0].input,
+        output: picture,
+    };
+    layers[0].input = picture;
+    layers.insert(0, quantize);
+    let scale = |scale, zero_point| Some(Quantization { scale, zero_point });
+    let (conv, mean, picture) = (scale(0.03, -128), scale(0.02, -128), scale(0.01, 3));
+    let quantizations = vec![None, conv, mean, None, None, picture];
+    let net = Net::new(values, layers, 0, net.output()).unwrap();
+    net.with_quantizations(quantizations).unwrap()
+}
+
+/// With weights of each precision.
+fn all() -> [Net; 3] {
+    let half = small().with_precision(Precision::Fp16);
+    [small(), half, levels()]
 }
 
 fn belongings() -> Belongings {
@@ -129,9 +165,9 @@ impl Written {
 }
 
 fn logits(net: Net) -> Result<Vec<f32>, String> {
-    // In f32, so that it is the same on every processor.
+    // In f32 unless it is of levels, so that it is the same on every processor.
     let options = Options {
-        precision: Some(Precision::F32),
+        precision: (!net.is_quantized()).then_some(Precision::F32),
         ..Options::new(Threads::new(1).unwrap()).unwrap()
     };
     let session = Session::with(Program::Net(net), &options);
@@ -142,20 +178,22 @@ fn logits(net: Net) -> Result<Vec<f32>, String> {
 
 #[test]
 fn a_plan_is_the_network_it_was_made_of() {
-    let bytes = write(&small(), belongings()).unwrap();
-    assert_eq!(bytes, write(&small(), belongings()).unwrap());
-    let written = Written::new(&bytes);
-    assert_eq!(written.open().unwrap().net().unwrap(), small());
-    let (found, result) = written.use_all().unwrap();
-    assert_eq!(found, belongings());
-    assert_eq!(result, logits(small()).unwrap());
+    for net in [small(), levels()] {
+        let bytes = write(&net, belongings()).unwrap();
+        assert_eq!(bytes, write(&net, belongings()).unwrap());
+        let written = Written::new(&bytes);
+        assert_eq!(written.open().unwrap().net().unwrap(), net);
+        let (found, result) = written.use_all().unwrap();
+        assert_eq!(found, belongings());
+        assert_eq!(result, logits(net).unwrap());
+    }
     let bare = Written::new(&write(&small(), Belongings::default()).unwrap());
     assert_eq!(bare.use_all().unwrap().0, Belongings::default());
 }
 
 #[test]
 fn weights_of_fp16_take_half_and_are_the_nearest() {
-    let [single, half] = both().map(|net| write(&net, belongings()).unwrap());
+    let [single, half, _] = all().map(|net| write(&net, belongings()).unwrap());
     let net = small();
     let parameters = net.layers().iter().map(|layer| layer.kind.parameters());
     let saved = single.len() as f64 - half.len() as f64;
@@ -197,7 +235,7 @@ fn a_weight_beyond_fp16_is_refused() {
 
 #[test]
 fn every_flipped_bit_is_noticed() {
-    both().iter().for_each(every_flipped_bit_of_is_noticed);
+    all().iter().for_each(every_flipped_bit_of_is_noticed);
 }
 
 fn every_flipped_bit_of_is_noticed(net: &Net) {
@@ -218,7 +256,7 @@ fn every_flipped_bit_of_is_noticed(net: &Net) {
 
 #[test]
 fn a_cut_or_longer_file_is_refused() {
-    both().iter().for_each(a_cut_or_longer_file_of_is_refused);
+    all().iter().for_each(a_cut_or_longer_file_of_is_refused);
 }
 
 fn a_cut_or_longer_file_of_is_refused(net: &Net) {
@@ -324,8 +362,13 @@ fn a_tensor_that_is_read_in_parts_is_checked_as_a_whole() {
 proptest! {
     /// Of metadata that is whole but says something else, none makes the program panic.
     #[test]
-    fn other_numbers_are_errors_or_networks(place in 0..60_usize, number in any::<u32>()) {
-        let bytes = write(&small(), belongings()).unwrap();
+    fn other_numbers_are_errors_or_networks(
+        of_levels: bool,
+        place in 0..80_usize,
+        number in any::<u32>(),
+    ) {
+        let net = if of_levels { levels() } else { small() };
+        let bytes = write(&net, belongings()).unwrap();
         let header_len = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
         let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + header_len]).unwrap();
         let envelope = header["__metadata__"][ENTRY].as_str().unwrap();

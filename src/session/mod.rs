@@ -50,6 +50,7 @@ pub struct Session {
     height: usize,
     width: usize,
     classes: usize,
+    precision: Precision,
 }
 
 enum Runner {
@@ -75,14 +76,16 @@ impl Session {
                     return Err(EngineError::Prepare(format!("its input is {shape:?}")));
                 }
                 let classes = net.output().channels;
-                let runner = match options.precision_of(&net) {
-                    Precision::F32 => Runner::Net(executor(net, options)?),
+                let precision = options.precision_of(&net)?;
+                let runner = match precision {
+                    Precision::F32 | Precision::Int8 => Runner::Net(executor(net, options)?),
                     Precision::Fp16 => Runner::Half(executor(net, options)?),
                 };
                 Ok(Session {
                     height: shape.height,
                     width: shape.width,
                     classes,
+                    precision,
                     runner,
                 })
             }
@@ -98,6 +101,7 @@ impl Session {
                     height,
                     width,
                     classes: graph.classes(),
+                    precision: Precision::F32,
                     runner: Runner::Graph(Box::new(graph)),
                 })
             }
@@ -121,10 +125,7 @@ impl Session {
 
     /// In which the layers are computed.
     pub fn precision(&self) -> Precision {
-        match self.runner {
-            Runner::Net(_) | Runner::Graph(_) => Precision::F32,
-            Runner::Half(_) => Precision::Fp16,
-        }
+        self.precision
     }
 
     /// Length of the input tensor: 3 x height x width.

@@ -62,6 +62,7 @@ pub fn peak(isa: Isa, precision: Precision, threads: usize) -> f64 {
             let (count, sum) = match precision {
                 Precision::F32 => multiply_adds::<f32>(isa, COUNT),
                 Precision::Fp16 => multiply_adds::<f16>(isa, COUNT),
+                Precision::Int8 => edge_classify_int8::multiply_adds(isa, COUNT),
             };
             black_box(sum);
             2.0 * count as f64 / start.elapsed().as_secs_f64() / 1e9

@@ -74,7 +74,7 @@ pub fn bench(args: &BenchArgs, started: Instant) -> Result<()> {
     let program = daemon::load_program(&installed)?;
     let options = args.engine.options()?;
     let layers = match &program {
-        Program::Net(net) => Some(LayerReport::all(net, options.precision_of(net))),
+        Program::Net(net) => Some(LayerReport::all(net, options.precision_of(net)?)),
         Program::Graph(_) => None,
     };
     let mut session = Session::with(program, &options)?;
