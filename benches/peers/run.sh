@@ -4,14 +4,5 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-environment=target/peers/environment
-made_from=(benches/peers/requirements.txt benches/peers/pnnx.txt)
-if ! cat "${made_from[@]}" | cmp -s - "$environment/made-from"; then
-    rm -rf "$environment"
-    mkdir -p target/peers
-    python3 -m venv "$environment"
-    "$environment/bin/pip" install -q -r benches/peers/requirements.txt
-    "$environment/bin/pip" install -q --no-deps -r benches/peers/pnnx.txt
-    cat "${made_from[@]}" > "$environment/made-from"
-fi
-PYTHONPATH=benches/peers exec "$environment/bin/python" -m compare "$@"
+. benches/peers/environment.sh
+PYTHONPATH=benches/peers exec "$python" -m compare "$@"

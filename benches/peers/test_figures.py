@@ -2,6 +2,8 @@
 
 import unittest
 
+from compare import report
+from compare.agreement import Agreement
 from compare.figures import Bare, Burst, Measured, geometric_mean, means, peak_share, rows
 
 OURS = "ours"
@@ -59,6 +61,16 @@ class Figures(unittest.TestCase):
         self.assertIsNone(lines[1].ratio_start)
         self.assertIsNone(means(lines, OURS)["peer"].ratios["ratio_start"])
         self.assertAlmostEqual(means(lines, OURS)["peer"].ratios["ratio_memory"], 30 / 25)
+
+    def test_how_quantized_networks_agree_with_float_is_in_their_rows_and_reports(self):
+        of = {OURS: measured(False, [1.0], 30, 40.0), "peer": measured(True, [1.0], 50, 110.0)}
+        of["peer"].agreement = Agreement(photographs=84, same=63, top5=0.9, cosine=0.98765, least_cosine=0.9)
+        lines = rows("net", 1, OURS, of, Bare([25_000_000], [120.0]))
+        self.assertEqual((lines[1].agreement, lines[1].cosine), (0.75, 0.98765))
+        self.assertIsNone(lines[0].agreement)
+        self.assertTrue(report.block(lines, OURS).splitlines()[1].endswith("  75.0%   0.9877"))
+        self.assertIn("75.0% of the photographs", report.summary(lines, OURS))
+        self.assertNotIn("cosine", report.header(int8=False))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .contestants import Failed
+from .process import Failed
 
 # Of the range of the logits. The largest found in f32 is a few millionths, with Winograd's convolutions; half precision
 # anywhere would give thousandths.

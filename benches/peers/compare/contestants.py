@@ -15,13 +15,10 @@ import numpy as np
 
 from .figures import Burst
 from .networks import Network
+from .process import Failed, call
 
 # The slowest network loads in a few seconds on a loaded machine.
 TIMEOUT_S = 300
-
-
-class Failed(Exception):
-    """A contestant that cannot be measured, and why."""
 
 
 def environment(threads: int) -> dict[str, str]:
@@ -55,8 +52,7 @@ class Program:
         self.name, self.job = name, job
         threads = ["--threads", job.threads]
         self.bench = [str(part) for part in (*bench, job.file, *threads, *options)]
-        tensors = ["--tensor", job.network.input, "--output", job.logits]
-        self.infer = [str(part) for part in (*infer, job.file, *threads, *tensors)]
+        self.infer = [str(part) for part in (*infer, job.file, *threads, "--output", job.logits, "--tensor")]
 
     def run(self, command: list[str]) -> str:
         done = subprocess.run(
@@ -69,12 +65,24 @@ class Program:
     def start_ms(self) -> float:
         """From the start of a process to its end: its first result, and the file with it."""
         before = time.perf_counter()
-        self.run(self.infer)
+        self.run([*self.infer, str(self.job.network.input)])
         return (time.perf_counter() - before) * 1e3
 
-    def first_logits(self) -> np.ndarray:
-        self.run(self.infer)
+    def logits(self, tensor: Path) -> np.ndarray:
+        self.run([*self.infer, str(tensor)])
         return np.load(self.job.logits)
+
+    def first_logits(self) -> np.ndarray:
+        return self.logits(self.job.network.input)
+
+    def all_logits(self, pictures: Path) -> np.ndarray:
+        """A row for each picture of a file of many."""
+        one = self.job.scratch / "picture.npy"
+        rows = []
+        for picture in np.load(pictures):
+            np.save(one, picture[None])
+            rows.append(self.logits(one).reshape(-1))
+        return np.stack(rows)
 
     def burst(self, seconds: float) -> Burst:
         said = self.run([*self.bench, "--seconds", str(seconds)])
@@ -163,6 +171,11 @@ class Engine:
     def first_logits(self) -> np.ndarray:
         with Worker(self.name, self.job) as worker:
             worker.answer()
+        return np.load(self.job.logits)
+
+    def all_logits(self, pictures: Path) -> np.ndarray:
+        """A row for each picture of a file of many."""
+        call([sys.executable, "-m", "compare.logits", self.name, self.job.file, pictures, self.job.logits])
         return np.load(self.job.logits)
 
     def burst(self, seconds: float) -> Burst:

@@ -1,23 +1,16 @@
-"""A network in each peer's own form. A conversion is kept as long as network and converter stay the same."""
+"""A network in each peer's own form, in f32 and int8. A file is kept as long as what it is made of stays the same."""
 
-import hashlib
 import shutil
-import subprocess
 import sys
 import tempfile
 from importlib import metadata
 from pathlib import Path
 
-from . import tflite
-from .contestants import Failed
+from . import quantize, tflite
+from .kept import digest, digest_of_all, kept
 from .networks import Network
-
-
-def call(command: list, directory: Path | None = None):
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True)
-    if done.returncode:
-        said = (done.stdout + done.stderr).strip().splitlines()
-        raise Failed(f"{Path(command[0]).name} failed with status {done.returncode}: {' / '.join(said[-3:])}")
+from .photographs import find
+from .process import Failed, call
 
 
 def to_ncnn(source: Path, target: Path):
@@ -50,9 +43,13 @@ CONVERTERS = {
     "litert": (to_litert, ".tflite", lambda: digest(Path(tflite.__file__))),
 }
 
-
-def digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+# What a quantized network ends in, and the package of the tool that makes it.
+QUANTIZERS = {
+    "onnxruntime": (".int8.onnx", "onnxruntime"),
+    "openvino": (".int8.xml", "nncf"),
+    "mnn": (".int8.mnn", "MNN"),
+    "litert": (".int8.tflite", "ai-edge-quantizer"),
+}
 
 
 def convert(peer: str, network: Network, directory: Path) -> Path:
@@ -60,19 +57,21 @@ def convert(peer: str, network: Network, directory: Path) -> Path:
     if peer not in CONVERTERS:
         return network.onnx
     how, suffix, version = CONVERTERS[peer]
-    target = directory / f"{network.name}{suffix}"
-    note = target.with_name(target.name + ".made-from")
     made_from = f"{digest(network.onnx)} {version()}\n"
-    if target.exists() and note.exists() and note.read_text() == made_from:
-        return target
-    directory.mkdir(parents=True, exist_ok=True)
-    note.unlink(missing_ok=True)
-    target.unlink(missing_ok=True)
-    try:
-        how(network.onnx, target)
-    except (OSError, ValueError) as error:
-        raise Failed(f"{network.onnx} could not be converted: {error}") from error
-    if not target.exists():
-        raise Failed(f"its converter made no {target} of {network.onnx}")
-    note.write_text(made_from)
-    return target
+    return kept(directory / f"{network.name}{suffix}", made_from, lambda target: how(network.onnx, target))
+
+
+def convert_to_int8(peer: str, network: Network, photographs: Path, directory: Path) -> Path:
+    """The file that the peer's own tool makes of what the peer reads in f32, with a directory of photographs."""
+    if peer not in QUANTIZERS:
+        raise Failed("its package has no tool that quantizes")
+    suffix, package = QUANTIZERS[peer]
+    source = convert(peer, network, directory)
+    how = f"{metadata.version(package)} {digest(Path(quantize.__file__))}"
+    made_from = f"{digest(source)} {how} {digest_of_all(find(photographs))}\n"
+
+    def make(target: Path):
+        arguments = [peer, source, target, network.onnx, photographs]
+        call([sys.executable, "-m", "compare.quantize", *arguments])
+
+    return kept(directory / f"{network.name}{suffix}", made_from, make)

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from statistics import median
 
+from .agreement import Agreement
+
 
 @dataclass
 class Burst:
@@ -28,8 +30,10 @@ class Measured:
     python: bool
     bursts: list[Burst] = field(default_factory=list)
     starts_ms: list[float] = field(default_factory=list)
-    # From our logits, as a part of their range.
-    difference: float = 0.0
+    # From our logits, as a part of their range; of a float network.
+    difference: float | None = None
+    # With the float network, of a quantized one.
+    agreement: Agreement | None = None
 
     @property
     def median_ms(self) -> float:
@@ -80,7 +84,10 @@ class Row:
     # Of the minima: a difference of two medians is mostly noise on a busy machine.
     net_start_ms: float
     ratio_start: float | None
-    difference: float
+    difference: float | None
+    # Of a quantized network with the float one, over photographs: the part with the same class, and of the logits.
+    agreement: float | None
+    cosine: float | None
 
 
 def ratio_of(ours: float, theirs: float) -> float | None:
@@ -132,6 +139,8 @@ def rows(network: str, threads: int, ours: str, measured: dict[str, Measured], b
             net_start_ms=net_start(one),
             ratio_start=ratio_of(net_start(first), net_start(one)),
             difference=one.difference,
+            agreement=one.agreement and one.agreement.part,
+            cosine=one.agreement and one.agreement.cosine,
         )
         for name, one in measured.items()
     ]

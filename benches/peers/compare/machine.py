@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 
 from . import tract
-from .engines import PACKAGES, SETTINGS
+from .engines import INT8_SETTINGS, PACKAGES, SETTINGS
 
 # Of the many that a processor lists, those that an engine may choose its kernels by.
 FEATURES = ("avx", "fma", "f16c", "amx", "asimd", "neon", "fphp", "sve", "i8mm", "bf16")
@@ -46,7 +46,7 @@ def version(peer: str) -> str:
     return metadata.version(PACKAGES.get(peer, peer))
 
 
-def describe(peers: list[str], flags: list[str]) -> dict[str, str]:
+def describe(peers: list[str], flags: list[str], int8: bool) -> dict[str, str]:
     name, features = processor()
     cores = len(os.sched_getaffinity(0))
     described = {
@@ -60,9 +60,10 @@ def describe(peers: list[str], flags: list[str]) -> dict[str, str]:
     }
     if warning := busy(cores):
         described["warning"] = warning
+    settings = SETTINGS | INT8_SETTINGS if int8 else SETTINGS
     for peer in peers:
-        if peer in SETTINGS:
-            described[peer] = f"{version(peer)}; {SETTINGS[peer]}"
+        if peer in settings:
+            described[peer] = f"{version(peer)}; {settings[peer]}"
         elif peer == tract.NAME:
-            described[peer] = f"{tract.version()}; optimized, from ONNX"
+            described[peer] = f"{tract.version()}; optimized, from ONNX{' as onnxruntime quantizes it' if int8 else ''}"
     return described

@@ -22,6 +22,11 @@ COLUMNS = [
     ("net_start_ms", "", "net", 6, "6.0f"),
     ("ratio_start", "ours /", "theirs", 7, "7.2f"),
 ]
+# Of quantized networks only.
+AGREEMENT_COLUMNS = [
+    ("agreement", "as", "float", 7, "7.1%"),
+    ("cosine", "logits'", "cosine", 8, "8.4f"),
+]
 
 
 def line(first: str, second: str, cells: Iterable[str]) -> str:
@@ -33,10 +38,17 @@ def number(value: float | None, form: str) -> str:
     return f"{value:{form}}" if value is not None else " " * int(form.split(".")[0])
 
 
-HEADER = "\n".join([
-    line("", "", (f"{group:>{width}}" for _, group, _, width, _ in COLUMNS)),
-    line("network", "runtime", (f"{heading:>{width}}" for _, _, heading, width, _ in COLUMNS)),
-])
+
+def columns(int8: bool) -> list[tuple]:
+    return COLUMNS + AGREEMENT_COLUMNS if int8 else COLUMNS
+
+
+def header(int8: bool) -> str:
+    return "\n".join([
+        line("", "", (f"{group:>{width}}" for _, group, _, width, _ in columns(int8))),
+        line("network", "runtime", (f"{heading:>{width}}" for _, _, heading, width, _ in columns(int8))),
+    ])
+
 
 NOTES = """\
 median: of the medians of the rounds; min: of all runs; peak: share of the f32 operations a second that this machine was
@@ -46,30 +58,52 @@ and the input but no engine, where the process is Python's; of the start, less i
 include the call from Python, where there is one. Ours runs from its plan, as others run from what their converters
 make; onnxruntime, openvino and tract read ONNX. Ratios are of the net figures; below 1, ours is better."""
 
+INT8_NOTES = """\
+As float: on how many of the photographs, which were not used to calibrate, a quantized network gives the class that the
+float network gives in onnxruntime; cosine: of the angle between the two's logits, on average. With synthetic weights
+these find what is broken, not what is good: the float network's own logits for two photographs may be as much alike.
+Who fails is timed all the same: a better calibration would not change the time. What is not quantized is computed in
+f32; LiteRT's input is quantized beforehand."""
+
+
+def notes(int8: bool) -> str:
+    return f"{NOTES}\n{INT8_NOTES}" if int8 else NOTES
+
 
 def block(table: list[Row], ours: str) -> str:
     """One network's lines."""
+    shown = columns(any(row.agreement is not None for row in table))
     lines = [
-        line(row.network, row.runtime, (number(getattr(row, name), form) for name, *_, form in COLUMNS)) for row in table
+        line(row.network, row.runtime, (number(getattr(row, name), form) for name, *_, form in shown)) for row in table
     ]
     peers = [row for row in table if row.runtime != ours]
     if peers:
         best = {ratio: against_best(peers, ratio) for ratio in RATIOS}
-        lines.append(line("", "best of them", (number(best.get(name), form) for name, *_, form in COLUMNS)))
+        lines.append(line("", "best of them", (number(best.get(name), form) for name, *_, form in shown)))
     return "\n".join(lines)
 
 
 def summary(table: list[Row], ours: str) -> str:
     lines = [
         "Geometric means of ours / theirs over the networks",
-        f"{'':20} {'networks':>8} {'median':>8} {'min':>8} {'memory':>8} {'start':>8}   logits differ by",
+        f"{'':20} {'networks':>8} {'median':>8} {'min':>8} {'memory':>8} {'start':>8}",
     ]
     for peer, mean in means(table, ours).items():
         ratios = " ".join(number(mean.ratios[ratio], "8.3f") for ratio in RATIOS)
-        apart = max((row.difference for row in table if row.runtime == peer), default=None)
-        said = f"   {apart:.1e} of their range, at most" if apart is not None else ""
-        lines.append(f"{peer:20} {mean.networks:8} {ratios}{said}")
+        said = nearness([row for row in table if row.runtime == peer])
+        lines.append(f"{peer:20} {mean.networks:8} {ratios}   {said}".rstrip())
     return "\n".join(lines)
+
+
+def nearness(of_peer: list[Row]) -> str:
+    """How far a peer's answers are from what they are checked against, at most."""
+    differences = [row.difference for row in of_peer if row.difference is not None]
+    agreements = [row.agreement for row in of_peer if row.agreement is not None]
+    if differences:
+        return f"logits differ by {max(differences):.1e} of their range, at most"
+    if agreements:
+        return f"as float on {min(agreements):.1%} of the photographs, at least"
+    return ""
 
 
 def described(machine: dict[str, str]) -> str:

@@ -16,6 +16,8 @@ RELU, RELU6 = schema.ActivationFunctionType.RELU, schema.ActivationFunctionType.
 FUSES = {"Conv", "Add", "Gemm"}
 # XNNPACK takes no split into more.
 MOST_PARTS = 4
+# What the network is called as a function: tools that quantize ask for it.
+SIGNATURE = "serving_default"
 
 
 class Writer:
@@ -62,8 +64,15 @@ class Writer:
             setattr(operator.builtinOptions, name, value)
         self.graph.operators.append(operator)
 
+    def signature(self) -> schema.SignatureDefT:
+        def named(indices: list[int]) -> list[schema.TensorMapT]:
+            return [schema.TensorMapT(self.graph.tensors[index].name, index) for index in indices]
+
+        return schema.SignatureDefT(named(self.graph.inputs), named(self.graph.outputs), SIGNATURE)
+
     def model(self) -> bytes:
         model = schema.ModelT()
+        model.signatureDefs = [self.signature()]
         model.version, model.subgraphs, model.buffers = 3, [self.graph], self.buffers
         model.operatorCodes = []
         for code in self.codes:

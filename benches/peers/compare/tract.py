@@ -6,7 +6,7 @@ import subprocess
 import tomllib
 from pathlib import Path
 
-from .contestants import Failed
+from .process import Failed
 
 NAME = "tract"
 

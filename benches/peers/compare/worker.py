@@ -58,7 +58,7 @@ def main():
         answer(peak_rss_bytes=peak_rss())
         return
     try:
-        run = LOADERS[engine](Path(file), int(threads), picture)
+        run = LOADERS[engine](Path(file), int(threads))(picture)
         logits = np.asarray(run(), np.float32).reshape(1, -1)
     except Exception as error:  # an engine may raise anything; the parent says which one it was
         answer(error=f"{type(error).__name__}: {error}")
