@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use edge_classify_kernels::Element;
 
+use super::piece::ByRows;
 use super::step::{Run, Step};
 
 /// Bytes that are fetched for so many multiply-adds: some each cycle, for which these take longer anyway.

@@ -3,12 +3,12 @@
 
 use std::ops::Range;
 
-use edge_classify_kernels::{Activation, Element, Rows, RowsMut};
+use edge_classify_kernels::{Activation, Rows, RowsMut};
 
-use super::arena::Place;
-use super::piece::{Held, Piece, from};
+use super::ahead;
+use super::arena::{Around, Place};
+use super::piece::{ByRows, Held, Piece};
 use super::source::Source;
-use super::step::Run;
 use super::sums::Means;
 use super::whole_lines;
 
@@ -20,15 +20,15 @@ const MOST_LINKS: usize = MOST + 1;
 
 /// Layers of which each reads what the one before writes, and nobody else does.
 #[derive(Debug)]
-pub struct Chain<E> {
-    links: Vec<Link<E>>,
+pub struct Chain<R> {
+    links: Vec<Link<R>>,
     /// Rows of the last layer's output that are computed together.
     band: usize,
 }
 
 #[derive(Debug)]
-pub struct Link<E> {
-    pub run: Run<E>,
+pub struct Link<R> {
+    pub run: R,
     pub activation: Activation,
     /// The output's.
     pub height: usize,
@@ -40,8 +40,8 @@ pub struct Link<E> {
     offset: usize,
 }
 
-impl<E: Element> Link<E> {
-    pub fn new(run: Run<E>, activation: Activation, output: Place, height: usize) -> Self {
+impl<R: ByRows> Link<R> {
+    pub fn new(run: R, activation: Activation, output: Place, height: usize) -> Self {
         Link {
             run,
             activation,
@@ -53,8 +53,30 @@ impl<E: Element> Link<E> {
         }
     }
 
+    /// The same, of a layer that is told as another type.
+    pub fn map<T>(self, change: impl FnOnce(R) -> T) -> Link<T> {
+        let Link {
+            run,
+            activation,
+            height,
+            width,
+            channels,
+            held,
+            offset,
+        } = self;
+        Link {
+            run: change(run),
+            activation,
+            height,
+            width,
+            channels,
+            held,
+            offset,
+        }
+    }
+
     /// For a step of its own.
-    pub fn into_run(self) -> (Run<E>, Activation) {
+    pub fn into_run(self) -> (R, Activation) {
         (self.run, self.activation)
     }
 
@@ -69,10 +91,10 @@ impl<E: Element> Link<E> {
     }
 }
 
-impl<E: Element> Chain<E> {
+impl<R: ByRows> Chain<R> {
     /// # Panics
     /// If there are more than [`MOST`] and a reading, or one of them cannot be computed by rows.
-    pub fn new(mut links: Vec<Link<E>>, band: usize) -> Self {
+    pub fn new(mut links: Vec<Link<R>>, band: usize) -> Self {
         assert!(
             links.len() <= MOST_LINKS,
             "a chain of {} layers",
@@ -88,26 +110,23 @@ impl<E: Element> Chain<E> {
         let mut offset = 0;
         for link in &mut links {
             link.offset = offset;
-            offset += whole_lines::<E>(link.held * link.row_len());
+            offset += whole_lines::<R::Value>(link.held * link.row_len());
         }
         Chain { links, band }
     }
 
-    pub fn links(&self) -> &[Link<E>] {
+    pub fn links(&self) -> &[Link<R>] {
         &self.links
     }
 
     /// Whether it begins with the network's input.
     pub fn reads(&self) -> bool {
-        matches!(self.links[0].run, Run::Read { .. })
+        self.links[0].run.reads()
     }
 
     /// Sums that the last layer adds up.
     pub fn means(&self) -> Option<&Means> {
-        match &self.links.last()?.run {
-            Run::Depthwise { means, .. } => means.as_ref(),
-            _ => None,
-        }
+        self.links.last()?.run.means()
     }
 
     /// Elements of what is between the layers, and for their kernels.
@@ -120,23 +139,27 @@ impl<E: Element> Chain<E> {
     /// Elements of what is between the layers.
     pub fn held_len(&self) -> usize {
         let held = self.links.iter();
-        held.map(|link| whole_lines::<E>(link.held * link.row_len()))
+        held.map(|link| whole_lines::<R::Value>(link.held * link.row_len()))
             .sum()
     }
 
+    /// Where the layers' weights are.
+    pub fn addresses(&self) -> Option<Range<usize>> {
+        let links = self.links.iter().filter_map(|link| link.run.addresses());
+        links.map(Some).reduce(|a, b| ahead::join(a?, b?))?
+    }
+
     /// Computes some rows of the last layer's output, which `out` has. `x` is all of the first layer's input, or the
-    /// network's; `values` has what else the layers read, and `sums` is for [`Chain::means`].
-    pub fn run<'a>(
+    /// network's; `around` has what else the layers read, and `sums` is for [`Chain::means`].
+    pub fn run(
         &self,
-        x: Source<E>,
+        x: Source<R::Value>,
         rows: Range<usize>,
-        out: RowsMut<E>,
-        values: &dyn Fn(Place) -> Rows<'a, E>,
-        scratch: &mut [E],
-        mut sums: Option<&mut [f32]>,
-    ) where
-        E: 'a,
-    {
+        out: RowsMut<R::Value>,
+        around: &Around,
+        scratch: &mut [R::Value],
+        mut sums: Option<&mut [R::Sum]>,
+    ) {
         let last = self.links.len() - 1;
         let (between, kernel) = scratch.split_at_mut(self.held_len());
         let of_input = self.links[0].needs(&(0..self.links[0].height));
@@ -186,14 +209,12 @@ impl<E: Element> Chain<E> {
                             stride: link.channels,
                         },
                     };
-                    let residual = link.run.residual().map(values);
                     let piece = Piece {
                         x,
                         held: held.clone(),
-                        residual: residual.map(|all| from(all, rows.start * link.width)),
                         rows,
                         out,
-                        gate: None,
+                        around,
                         ahead: 0..0,
                         sums: sums.as_deref_mut().filter(|_| index == last),
                         scratch: &mut *kernel,
@@ -246,9 +267,6 @@ impl There {
 }
 
 /// At most so many rows of the input does it take for `rows` rows of the output.
-fn most_needed<E>(run: &Run<E>, rows: usize) -> usize {
-    match run {
-        Run::Convolution { window, .. } | Run::Depthwise { window, .. } => window.most_seen(rows),
-        _ => rows,
-    }
+fn most_needed<R: ByRows>(run: &R, rows: usize) -> usize {
+    run.window().map_or(rows, |window| window.most_seen(rows))
 }

@@ -7,7 +7,7 @@ use edge_classify_kernels::{
 use super::ahead;
 use super::arena::Arena;
 use super::chain::{Chain, Link};
-use super::fuse::{self, By, Group};
+use super::fuse::{By, Group, Planner};
 use super::int8::{self, Quantizations};
 use super::step::{Run, Step};
 use super::sums::Means;
@@ -29,7 +29,15 @@ pub(super) fn pack<E: Element>(
     let with_depthwise = |index: usize| means.iter().find(|mean| mean.depthwise == index);
     let run_layers: Vec<usize> = (0..net.layers().len()).filter(is_run).collect();
     let has_mean = |index| with_depthwise(index).is_some();
-    let groups = fuse::groups(&net, &run_layers, &has_mean, cache, size_of::<E>());
+    let groups = Planner {
+        net: &net,
+        run: &run_layers,
+        has_mean: &has_mean,
+        reader,
+        cache,
+        element: size_of::<E>(),
+    };
+    let groups = groups.groups();
     let quantizations = Quantizations::of(&net);
     // What is read by bands is never there as a whole.
     let in_arena = |span: &Span| reader.is_none() || span.value != net.input_value();
@@ -121,6 +129,11 @@ pub(super) fn pack<E: Element>(
         let (run, activation) = match links.len() {
             2 if by == By::Channels => expansion(links),
             1 => links.remove(0).into_run(),
+            _ if matches!(links[0].run, Run::Int8(_)) => {
+                let links = links.into_iter().map(|link| link.map(in_levels));
+                let chain = Chain::new(links.collect(), band);
+                (Run::Int8Chain(chain), Activation::Identity)
+            }
             _ => (Run::Chain(Chain::new(links, band)), Activation::Identity),
         };
         let scratch_len = whole_lines::<u8>(run.scratch_len(output.pixels));
@@ -140,8 +153,16 @@ pub(super) fn pack<E: Element>(
     Ok(packed)
 }
 
+/// A layer that is computed together with others of levels.
+fn in_levels<E>(run: Run<E>) -> int8::Run {
+    match run {
+        Run::Int8(run) => run,
+        _ => unreachable!("layers of levels are computed together with such"),
+    }
+}
+
 /// Of a pointwise layer and a depthwise one.
-fn expansion<E: Element>(links: Vec<Link<E>>) -> (Run<E>, Activation) {
+fn expansion<E: Element>(links: Vec<Link<Run<E>>>) -> (Run<E>, Activation) {
     let mut runs = links.into_iter().map(Link::into_run);
     match (runs.next(), runs.next()) {
         (

@@ -12,12 +12,11 @@ use edge_classify_kernels::{
     multiply_channels, part_of, pointwise_by_columns, pool, scale_shift, values_of_mut,
 };
 
-use super::ahead;
 use super::arena::{Around, Place};
 use super::chain::Chain;
 use super::convert::run_delegate;
 use super::int8;
-use super::piece::{Held, Piece, from};
+use super::piece::{ByRows, Held, Piece, from};
 use super::source::{Input, Source};
 use super::sums::{Means, Sums};
 use super::team::{self, Team};
@@ -88,20 +87,22 @@ pub enum Run<E> {
     Shuffle {
         groups: usize,
     },
-    Chain(Chain<E>),
+    Chain(Chain<Run<E>>),
     Part {
         part: Arc<Part>,
         more: Vec<Place>,
     },
     /// What reads or writes levels.
     Int8(int8::Run),
+    Int8Chain(Chain<int8::Run>),
 }
 
 impl<E: Element> Run<E> {
     /// Bytes of scratch for so many output pixels.
     pub fn scratch_len(&self, pixels: usize) -> usize {
         let values = match self {
-            Run::Int8(run) => return run.scratch_len(),
+            Run::Int8(run) => return run.kernel_scratch_len(pixels),
+            Run::Int8Chain(chain) => return chain.scratch_len(),
             Run::Chain(chain) => chain.scratch_len(),
             _ => self.kernel_scratch_len(pixels),
         };
@@ -111,53 +112,12 @@ impl<E: Element> Run<E> {
     /// Bytes of the sums of channels that it adds up.
     pub fn sums_len(&self) -> usize {
         let means = match self {
-            Run::Depthwise { means, .. } | Run::Expansion { means, .. } => means.as_ref(),
             Run::Chain(chain) => chain.means(),
             Run::Int8(run) => run.means(),
-            _ => None,
+            Run::Int8Chain(chain) => chain.means(),
+            _ => self.means(),
         };
         means.map_or(0, Means::sums_len)
-    }
-
-    /// Of this, the values that the kernel takes.
-    pub fn kernel_scratch_len(&self, pixels: usize) -> usize {
-        match self {
-            Run::Pointwise {
-                w, gate: Some(_), ..
-            } => w.scratch_len(pixels),
-            Run::Convolution { w, window, .. } => w.scratch_len(window),
-            Run::Excite { w, .. } => w.hidden(),
-            Run::Expansion { expand, window, .. } => expand.slice_len(window.height * window.width),
-            _ => 0,
-        }
-    }
-
-    /// Where its weights are.
-    pub fn addresses(&self) -> Option<Range<usize>> {
-        match self {
-            Run::Pointwise { w, .. } => Some(w.addresses()),
-            Run::Convolution { w, .. } => Some(w.addresses()),
-            Run::Depthwise { w, .. } => Some(w.addresses()),
-            Run::Expansion { expand, w, .. } => ahead::join(expand.addresses(), w.addresses()),
-            Run::Excite { w, .. } => {
-                let [squeeze, excite] = w.addresses();
-                ahead::join(squeeze, excite)
-            }
-            Run::Chain(chain) => {
-                let links = chain.links().iter().filter_map(|link| link.run.addresses());
-                links.map(Some).reduce(|a, b| ahead::join(a?, b?))?
-            }
-            Run::Int8(run) => run.addresses(),
-            _ => None,
-        }
-    }
-
-    /// What is added to the output before its activation.
-    pub fn residual(&self) -> Option<Place> {
-        match self {
-            Run::Pointwise { residual, .. } | Run::Convolution { residual, .. } => *residual,
-            _ => None,
-        }
     }
 
     /// Multiply-adds, or what takes about as long.
@@ -177,7 +137,9 @@ impl<E: Element> Run<E> {
             Run::Depthwise { window, .. } | Run::Pool { window, .. } => {
                 (values, (window.kernel_h * window.kernel_w).max(PASS))
             }
-            Run::Chain(_) | Run::Expansion { .. } => unreachable!("the sum of its layers' costs"),
+            Run::Chain(_) | Run::Int8Chain(_) | Run::Expansion { .. } => {
+                unreachable!("the sum of its layers' costs")
+            }
             Run::Int8(run) => return run.cost(input, output),
             _ => (values, PASS),
         };
@@ -212,6 +174,7 @@ impl<E: Element> Step<E> {
         match &self.run {
             Run::Chain(chain) => chain.reads(),
             Run::Int8(run) => run.reads(),
+            Run::Int8Chain(chain) => chain.reads(),
             _ => false,
         }
     }
@@ -233,6 +196,10 @@ impl<E: Element> Step<E> {
         assert!(read.is_some() == self.reads(), "an input is read once");
         if let Run::Int8(run) = &self.run {
             run.run(read, [input, output], arena, scratch, parts, team);
+            return Ok(());
+        }
+        if let Run::Int8Chain(chain) = &self.run {
+            int8::run_chain(chain, read, [input, output], arena, scratch, parts, team);
             return Ok(());
         }
         let (data, around) = Around::split(arena, output);
@@ -260,26 +227,24 @@ impl<E: Element> Step<E> {
         };
         match &self.run {
             Run::Read { .. } => unreachable!("it begins a chain"),
-            Run::Int8(_) => unreachable!("it has been run"),
+            Run::Int8(_) | Run::Int8Chain(_) => unreachable!("it has been run"),
             Run::Pointwise {
                 w,
                 bias,
                 gate,
                 residual,
             } => {
-                let gate = gate.map(|place| around.values(place));
-                let residual = residual.map(|place| around.rows(place));
                 if parts > 1 && w.n() > output.pixels {
                     // More weights than pixels: so each is read by one thread alone.
                     let epilogue = Epilogue {
                         bias: Some(bias),
-                        residual,
+                        residual: residual.map(|place| around.rows(place)),
                         activation,
                     };
                     let crew = team.crew(parts, scratch.values.values_mut());
                     let factor = Factor {
                         weights: w,
-                        gate,
+                        gate: gate.map(|place| around.values(place)),
                         ahead: self.ahead.clone(),
                     };
                     pointwise_by_columns(x, output.pixels, &factor, &epilogue, out, crew);
@@ -292,30 +257,24 @@ impl<E: Element> Step<E> {
                     let piece = Piece {
                         x: Source::Values(x),
                         held: Held::all(input.pixels),
-                        residual: residual.map(|residual| from(residual, part.rows.start)),
+                        around: &around,
                         ahead: part_of(&self.ahead, &part.rows, output.pixels),
                         rows: part.rows,
                         out: part.out,
-                        gate,
                         sums: None,
                         scratch: values_of_mut(part.scratch),
                     };
                     self.run.compute(1, activation, piece);
                 });
             }
-            Run::Convolution {
-                window, residual, ..
-            } => {
-                let residual = residual.map(|place| around.rows(place));
+            Run::Convolution { window, .. } => {
                 share(parts, window.out_height, out, scratch, &|part| {
-                    let first = part.rows.start * window.out_width;
                     let piece = Piece {
                         x: Source::Values(x),
                         held: Held::all(window.height),
-                        residual: residual.map(|residual| from(residual, first)),
+                        around: &around,
                         rows: part.rows,
                         out: part.out,
-                        gate: None,
                         ahead: 0..0,
                         sums: None,
                         scratch: values_of_mut(part.scratch),
@@ -332,8 +291,7 @@ impl<E: Element> Step<E> {
                         held: Held::all(window.height),
                         rows: part.rows,
                         out: part.out,
-                        residual: None,
-                        gate: None,
+                        around: &around,
                         ahead: 0..0,
                         sums: sums.own(part.sums),
                         scratch: values_of_mut(part.scratch),
@@ -368,12 +326,11 @@ impl<E: Element> Step<E> {
                 let height = chain.links().last().map_or(1, |link| link.height);
                 let sums = Sums::new(chain.means(), parts.min(height));
                 sums.clear(scratch.sums.values_mut());
-                let values = |place| around.rows(place);
                 let x = read.map_or(Source::Values(x), Source::Input);
                 share(parts, height, out, scratch, &|part| {
                     let own = sums.own(part.sums);
                     let scratch = values_of_mut(part.scratch);
-                    chain.run(x, part.rows, part.out, &values, scratch, own);
+                    chain.run(x, part.rows, part.out, &around, scratch, own);
                 });
                 sums.to_means::<E>(scratch.sums.values(), arena);
             }

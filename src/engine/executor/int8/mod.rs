@@ -1,22 +1,21 @@
 //! Layers that read or write levels of 8 bits.
 
 mod pack;
+mod rows;
 
 use std::ops::Range;
 
 use edge_classify_int8::{
     ActivationLevels, Means as MeansOut, Output, PackedConv, PackedDepthwise, PackedExcite,
-    PackedMatrix, Picture, Quantization, activate, add, conv, depthwise, dequantize, excite,
-    global_average, multiply_channels, pointwise, pool, quantize,
+    PackedMatrix, Picture, Quantization, activate, add, dequantize, excite, global_average, pool,
+    quantize,
 };
-use edge_classify_kernels::{
-    Activation, Isa, Plain, Pool, Ring, Rows, RowsMut, Window, values_of_mut,
-};
+use edge_classify_kernels::{Activation, Isa, Plain, Pool, Rows, RowsMut, Window, values_of_mut};
 
-use super::ahead;
 use super::arena::{Around, Place};
-use super::piece::from;
-use super::source::Input;
+use super::chain::Chain;
+use super::piece::{ByRows, Held, Piece, from};
+use super::source::{Input, Source};
 use super::step::{Scratch, runs, shuffle};
 use super::sums::{Means, Sums};
 use super::team::{Part, Team};
@@ -113,37 +112,6 @@ impl Run {
         }
     }
 
-    /// Bytes of scratch.
-    pub fn scratch_len(&self) -> usize {
-        match self {
-            Run::Convolution { w, window, .. } => w.scratch_len(window),
-            Run::Excite { w, .. } => w.hidden() * size_of::<f32>(),
-            _ => 0,
-        }
-    }
-
-    /// The mean that it computes on the way.
-    pub fn means(&self) -> Option<&Means> {
-        match self {
-            Run::Depthwise { means, .. } => means.as_ref(),
-            _ => None,
-        }
-    }
-
-    /// Where its weights are.
-    pub fn addresses(&self) -> Option<Range<usize>> {
-        match self {
-            Run::Pointwise { w, .. } => Some(w.addresses()),
-            Run::Convolution { w, .. } => Some(w.addresses()),
-            Run::Depthwise { w, .. } => Some(w.addresses()),
-            Run::Excite { w, .. } => {
-                let [squeeze, excite] = w.addresses();
-                ahead::join(squeeze, excite)
-            }
-            _ => None,
-        }
-    }
-
     /// Multiply-adds of f32 that take about as long.
     pub fn cost(&self, input: Place, output: Place) -> u64 {
         /// Values that are read and written for each step of arithmetic.
@@ -163,11 +131,6 @@ impl Run {
             _ => 0,
         };
         values as u64 * each.max(PASS) as u64
-    }
-
-    /// Whether it reads the network's input.
-    pub fn reads(&self) -> bool {
-        matches!(self, Run::Read { .. })
     }
 
     /// As [`Step::run`](super::step::Step::run).
@@ -203,6 +166,42 @@ impl Run {
         }
         sums.to_means_of_levels(scratch.sums.values(), arena);
     }
+}
+
+/// Runs layers that are computed together: as [`Step::run`](super::step::Step::run).
+pub fn run_chain(
+    chain: &Chain<Run>,
+    read: Option<Input>,
+    [input, output]: [Place; 2],
+    arena: &mut [u8],
+    scratch: &mut Scratch,
+    parts: usize,
+    team: &Team,
+) {
+    let (data, around) = Around::split(arena, output);
+    let height = chain.links().last().map_or(1, |link| link.height);
+    let sums = Sums::new(chain.means(), parts.min(height));
+    sums.clear(scratch.sums.values_mut());
+    let x = match read {
+        Some(read) => Source::Input(read),
+        None => Source::Values(around.rows(input)),
+    };
+    let whole = Part {
+        rows: 0..height,
+        out: RowsMut {
+            data,
+            stride: output.stride,
+        },
+        scratch: scratch.values.values_mut(),
+        sums: scratch.sums.values_mut(),
+    };
+    let row_len = output.pixels / height * output.stride;
+    let sums_len = chain.means().map_or(0, Means::sums_len);
+    team.share(whole, parts, row_len, sums_len, &|part: Part<u8>| {
+        let own = sums.own(part.sums);
+        chain.run(x, part.rows, part.out, &around, part.scratch, own);
+    });
+    sums.to_means_of_levels(scratch.sums.values(), arena);
 }
 
 /// One layer, as it is run.
@@ -265,26 +264,34 @@ impl Layer<'_> {
     ) {
         let (start, pixels) = (rows.start, rows.len());
         let channels = self.input.channels;
-        // The input's rows that a window sees.
-        let band = |window: &Window| {
-            let (first, band) = window.band(&rows);
-            (self.x::<u8>(first * window.width), band)
-        };
         let picture = |rows, quantization| Picture {
             rows,
             channels,
             quantization,
         };
-        let residual = |place: &Option<Place>, first: usize| {
-            place.map(|place| from(self.around.rows(place), first))
-        };
         match self.run {
-            Run::Read {
-                isa, output, width, ..
-            } => {
-                let read = self.read.expect("an input is given to what reads it");
-                let to = &mut levels(out).data[..channels * width * rows.len()];
-                read.quantize(*isa, start, *width, *output, to);
+            Run::Read { .. }
+            | Run::Pointwise { .. }
+            | Run::Convolution { .. }
+            | Run::Depthwise { .. }
+            | Run::Multiply { .. } => {
+                let (held, width) = match (self.run, self.run.window()) {
+                    (Run::Read { height, width, .. }, _) => (*height, *width),
+                    (_, Some(window)) => (window.height, window.out_width),
+                    _ => (self.input.pixels, 1),
+                };
+                let read = self.read.map(Source::Input);
+                let piece = Piece {
+                    x: read.unwrap_or_else(|| Source::Values(self.x(0))),
+                    held: Held::all(held),
+                    rows,
+                    out,
+                    around: &self.around,
+                    ahead: 0..0,
+                    sums,
+                    scratch,
+                };
+                self.run.write(width, piece);
             }
             Run::Quantize { isa, output } => {
                 let to = levels(out);
@@ -298,24 +305,6 @@ impl Layer<'_> {
                     dequantize(*isa, from, *input, to);
                 });
             }
-            Run::Pointwise { w, residual: term } => {
-                pointwise(self.x(start), pixels, w, residual(term, start), out);
-            }
-            Run::Convolution {
-                w,
-                window,
-                residual: term,
-            } => {
-                let (x, band) = band(window);
-                let x = Ring::whole(x, band.height);
-                let term = residual(term, start * window.out_width);
-                conv(x, &band, w, term, 0..band.out_height, out, scratch);
-            }
-            Run::Depthwise { w, window, .. } => {
-                let (x, band) = band(window);
-                let x = Ring::whole(x, band.height);
-                depthwise(x, &band, w, 0..band.out_height, levels(out), sums);
-            }
             Run::Pool {
                 isa,
                 pool: kind,
@@ -323,8 +312,9 @@ impl Layer<'_> {
                 input,
                 output,
             } => {
-                let (x, band) = band(window);
-                let (x, rows) = (picture(x, *input), 0..band.out_height);
+                let (first, band) = window.band(&rows);
+                let x = picture(self.x(first * window.width), *input);
+                let rows = 0..band.out_height;
                 pool(*isa, *kind, x, &band, rows, *output, levels(out));
             }
             Run::Mean { isa, input, output } => {
@@ -343,17 +333,6 @@ impl Layer<'_> {
                 let (x, hidden) = (self.x::<f32>(0), values_of_mut(scratch));
                 let gate = values(out).data;
                 excite(x.data, w, *squeeze_activation, *activation, hidden, gate);
-            }
-            Run::Multiply {
-                isa,
-                gate,
-                bounds,
-                input,
-                output,
-            } => {
-                let x = picture(self.x(start), *input);
-                let gate = self.around.values(*gate);
-                multiply_channels(*isa, x, pixels, gate, *output, *bounds, levels(out));
             }
             Run::Add {
                 isa,

@@ -1,6 +1,7 @@
 //! What is fetched while layers are computed.
 
 use super::*;
+use crate::executor::piece::ByRows;
 use crate::executor::step::Run;
 
 /// A convolution of 14 x 14 pixels, and a classifier after the mean of it.

@@ -254,8 +254,8 @@ proptest! {
         let expected = &values[net.output().value];
         let input = planes(&input, net.input().channels);
         for isa in Isa::available() {
-            for threads in [1, 2, 3] {
-                let mut packed = Packed::<f32>::new(net.clone(), isa, None).unwrap();
+            for (threads, cache) in [(1, None), (2, None), (3, None), (1, Some(8 << 10)), (2, Some(1 << 10))] {
+                let mut packed = Packed::<f32>::new(net.clone(), isa, cache).unwrap();
                 packed.grain = 1;
                 let team = Team::new(Threads::new(threads).unwrap()).unwrap();
                 let mut executor = Executor::new(Arc::new(packed), Arc::new(team)).unwrap();
@@ -264,6 +264,38 @@ proptest! {
             }
         }
     }
+}
+
+/// Layers are computed together where that saves traffic, by bands of rows, and nothing is changed by that.
+#[test]
+fn bands_change_nothing() {
+    let (mut chains, mut reading) = (0, 0);
+    for seed in (1..400).step_by(super::HASTE) {
+        let (net, input) = Levels::net(seed, 1 + seed as usize % 5);
+        let input = planes(&input, net.input().channels);
+        let threads = Threads::new(1 + seed as usize % 3).unwrap();
+        let team = Arc::new(Team::new(threads).unwrap());
+        for isa in Isa::available() {
+            let run = |packed: Packed| {
+                let packed = Packed { grain: 1, ..packed };
+                let mut executor = Executor::new(Arc::new(packed), team.clone()).unwrap();
+                executor.run(&input).unwrap().to_vec()
+            };
+            let expected = run(Packed::new(net.clone(), isa, None).unwrap());
+            for cache in [256, 1 << 10, 4 << 10, 32 << 10] {
+                let packed = Packed::new(net.clone(), isa, Some(cache)).unwrap();
+                let groups = || packed.groups().filter(|group| group.len() > 1);
+                chains += groups().count();
+                reading += groups().filter(|group| group[0] == 0).count();
+                assert_eq!(run(packed), expected, "seed {seed}, {}", isa.name());
+            }
+        }
+    }
+    let enough = 20 * Isa::available().len() / super::HASTE;
+    assert!(
+        chains > enough && reading > enough / 4,
+        "{chains} chains, {reading} from the input"
+    );
 }
 
 #[test]
