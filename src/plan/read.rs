@@ -157,6 +157,9 @@ impl Plan {
         };
         let net = self.contents.network.net(weights).map_err(damaged)?;
         let net = net.map_err(|e| damaged(e.to_string()))?;
+        if (tensors.precision == Precision::Int8) != net.is_quantized() {
+            return Err(damaged("its version and its values differ".to_owned()));
+        }
         Ok(net.with_precision(tensors.precision))
     }
 }

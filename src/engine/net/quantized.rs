@@ -1,6 +1,6 @@
 //! What must hold of a network of which some values are levels.
 
-use edge_classify_int8::{MOST_SUMMED, Quantization};
+use edge_classify_int8::{MOST_SUMMED, Quantization, Requantization};
 use edge_classify_kernels::{Activation, Pool, Window};
 
 use super::verify::NetError;
@@ -79,6 +79,21 @@ fn in_integers(net: &Net, layer: &Layer) -> Result<(), &'static str> {
     };
     if layer.kind.parameters() == 0 && !layer.reads().all(ratio) {
         return Err("the scale of the output is too small for that of the input");
+    }
+    if let Some(input) = quantization(layer.input) {
+        let whole = Requantization {
+            input,
+            output: quantization(layer.output),
+            residual: match layer.kind {
+                Kind::Add { other } => quantization(other),
+                _ => None,
+            },
+            activation: layer.activation,
+        };
+        let unweighted = to_levels && matches!(layer.kind, Kind::Add { .. } | Kind::Activate);
+        if !whole.is_sound() || (unweighted && !whole.fits_unweighted()) {
+            return Err("what its activation gives is too large to be computed with");
+        }
     }
     let (good, what) = match &layer.kind {
         Kind::Pointwise {

@@ -1,5 +1,7 @@
 //! From layers of levels to what runs them.
 
+use std::borrow::Cow;
+
 use edge_classify_int8::{
     ActivationLevels, PackedConv, PackedDepthwise, PackedExcite, PackedMatrix, Quantization,
     QuantizedWeights, Requantization,
@@ -164,10 +166,10 @@ pub fn pack(
         } => Run::Excite {
             w: PackedExcite::new(
                 isa,
-                &squeeze.values()?,
-                &squeeze_bias.values()?,
-                &excite.values()?,
-                &excite_bias.values()?,
+                &finite(&squeeze)?,
+                &finite(&squeeze_bias)?,
+                &finite(&excite)?,
+                &finite(&excite_bias)?,
                 memory,
             ),
             squeeze_activation,
@@ -205,6 +207,15 @@ pub fn pack(
     })
 }
 
+/// Values of f32, if all are numbers that can be computed with.
+fn finite(weights: &Weights) -> Result<Cow<'_, [f32]>, String> {
+    let values = weights.values()?;
+    match values.iter().all(|value| value.is_finite()) {
+        true => Ok(values),
+        false => Err("a weight or bias is infinite or no number".to_owned()),
+    }
+}
+
 /// Packs weights of levels. An error says that sums could be too large.
 fn with_weights<T>(
     weights: &Weights,
@@ -212,7 +223,7 @@ fn with_weights<T>(
     requantization: &Requantization,
     pack: impl FnOnce(&QuantizedWeights) -> T,
 ) -> Result<T, String> {
-    let (levels, bias) = (weights.levels()?, bias.values()?);
+    let (levels, bias) = (weights.levels()?, finite(bias)?);
     let levels = levels.ok_or("its weights are no levels")?;
     let weights = QuantizedWeights {
         levels: &levels.levels,

@@ -8,12 +8,16 @@ use super::requantization::Requantization;
 use super::rounding::Rounding;
 use super::simd::{LevelKernel, LevelRange, Levels, flip, run};
 
+/// No vector of f32 has more.
+const MOST_LANES: usize = 16;
+
 /// Vectors of channels whose factors are at hand for all pixels.
 const VECTORS: usize = 4;
 
 /// `out[r, c] = clamp(round_ties_even(t) + output.zero_point, low, high)` with
 /// `t = f32(x[r, c] - x.zero_point) * (gate[c] * ratio)` and `ratio` the f32 nearest to `x.scale / output.scale`, for the first
-/// `pixels` pixels: how squeeze-excite scales its input. `bounds`: low and high. No gate may be infinite or no number.
+/// `pixels` pixels: how squeeze-excite scales its input. `bounds`: low and high. A factor that is infinite or no number is
+/// taken for 0.
 ///
 /// # Panics
 /// If there are fewer pixels, or not a gate for each channel.
@@ -85,11 +89,15 @@ impl PerChannel<'_> {
     fn channels<S: Levels, const N: usize>(&mut self, simd: S, c: usize, count: usize) {
         let all = (N - 1) * S::LANES + count;
         let gate = &self.gate[c..][..all];
-        let ratio = simd.splat(self.ratio);
         let multipliers: [S::V; N] = std::array::from_fn(|n| {
-            // SAFETY: so many gates are there.
-            let gate = unsafe { simd.load_first(gate[n * S::LANES..].as_ptr(), count) };
-            simd.mul(gate, ratio)
+            let mut factors = [0.0; MOST_LANES];
+            let gates = gate[n * S::LANES..].iter().take(count);
+            for (factor, gate) in factors.iter_mut().zip(gates) {
+                let product = gate * self.ratio;
+                *factor = if product.is_finite() { product } else { 0.0 };
+            }
+            // SAFETY: no vector has more lanes.
+            unsafe { simd.load(factors.as_ptr()) }
         });
         let zero = simd.integers(-i32::from(self.zero_point));
         let rounding = Rounding::linear(simd, self.range);
@@ -123,7 +131,7 @@ fn unweighted(
         activation,
     };
     assert!(
-        requantization.fits(&[1], 0, 1.0),
+        requantization.fits_unweighted(),
         "scales of inputs that can be computed with in that of the output"
     );
     let (low, high) = requantization.bounds();
@@ -135,13 +143,13 @@ fn unweighted(
     (requantization, range)
 }
 
-/// `out[r, c] = activation(a[r, c] + b[r, c])` for the first `pixels` pixels: the level that [`Requantization`] defines for `a`'s levels above their zero point as sums of weights of scale 1, and `b` as the residual. So
-/// without an activation or with a clamp,
+/// `out[r, c] = activation(a[r, c] + b[r, c])` for the first `pixels` pixels: the level that [`Requantization`] defines for
+/// `a`'s levels above their zero point as sums of weights of scale 1, and `b` as the residual. So without an activation or
+/// with a clamp,
 /// `t = f32(a - a.zero_point) * f32(a.scale / scale) + f32(b - b.zero_point) * f32(b.scale / scale)`.
 ///
 /// # Panics
-/// If there are fewer pixels, the channels differ, or the output's scale is smaller than an input's by a factor of some
-/// millions.
+/// If there are fewer pixels, the channels differ, or sums may be too large: see [`Requantization::fits_unweighted`].
 pub fn add(
     isa: Isa,
     a: Picture,
@@ -226,7 +234,7 @@ impl ActivationLevels {
     /// The level that [`Requantization`] defines for the input's levels above its zero point as sums of weights of scale 1.
     ///
     /// # Panics
-    /// If the output's scale is smaller than the input's by a factor of some millions.
+    /// If what comes out may be too large: see [`Requantization::fits_unweighted`].
     pub fn new(
         isa: Isa,
         input: Quantization,

@@ -55,3 +55,54 @@ fn one_plus_exp<S: Simd<Element = f32>>(simd: S, x: S::V) -> S::V {
     let above = simd.mul(simd.mul(power, f), p);
     simd.add(simd.add(power, above), simd.splat(1.0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_are_near_their_definitions() {
+        let hard = Activation::HardSigmoid {
+            alpha: 0.2,
+            beta: 0.5,
+        };
+        for x in (-20_000..=20_000).map(|i| i as f32 * 5e-3) {
+            for activation in [
+                Activation::HardSwish,
+                hard,
+                Activation::Sigmoid,
+                Activation::Swish,
+            ] {
+                let y = f64::from(x);
+                let sigmoid = 1.0 / (1.0 + (-y).exp());
+                let expected = match activation {
+                    Activation::HardSwish => y * (y + 3.0).clamp(0.0, 6.0) / 6.0,
+                    Activation::Sigmoid => sigmoid,
+                    Activation::Swish => y * sigmoid,
+                    _ => (0.2 * y + 0.5).clamp(0.0, 1.0),
+                };
+                let found = f64::from(exact_scalar(activation, x));
+                let tolerance = 1.2e-4 * expected.abs() + 1e-6;
+                assert!(
+                    (found - expected).abs() <= tolerance,
+                    "{activation:?} of {x}: {found}, not {expected}"
+                );
+            }
+        }
+        let relu6 = Activation::Clamp {
+            low: 0.0,
+            high: 6.0,
+        };
+        assert_eq!(
+            [-1.0, 2.5, 7.0].map(|x| exact_scalar(relu6, x)),
+            [0.0, 2.5, 6.0]
+        );
+        for x in [f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN] {
+            let sigmoid = exact_scalar(Activation::Sigmoid, x);
+            assert!(
+                (sigmoid - f32::from(x > 0.0)).abs() < 1e-30,
+                "{sigmoid} of {x}"
+            );
+        }
+    }
+}

@@ -22,14 +22,14 @@ mod simd;
 
 pub use conv::{PackedConv, conv};
 pub use depthwise::{MOST_SUMMED, PackedDepthwise, depthwise};
-pub use elementwise::{ActivationLevels, activate, add, multiply_channels, ratio};
-pub use exact::{exact, exact_scalar};
+pub use elementwise::{ActivationLevels, activate, add, multiply_channels};
+pub use exact::exact_scalar;
 pub use excite::{PackedExcite, excite};
 pub use matrix::PackedMatrix;
 pub use peak::multiply_adds;
 pub use picture::Picture;
 pub use pointwise::pointwise;
-pub use pool::{Means, global_average, means_of_sums, pool};
+pub use pool::{Means, global_average, pool};
 pub use product::Output;
 pub use quantization::Quantization;
 pub use quantize::{PictureLevels, dequantize, interleave_quantize, quantize, quantize_picture};

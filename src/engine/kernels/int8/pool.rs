@@ -60,45 +60,6 @@ pub fn global_average(isa: Isa, x: Rows<u8>, pixels: usize, input: Quantization,
     run(isa, kernel);
 }
 
-/// As [`global_average`], of sums over `pixels` pixels of levels above the zero point, such as
-/// [`depthwise`](super::depthwise()) leaves.
-///
-/// # Panics
-/// If there are fewer sums than means, or no pixels.
-pub fn means_of_sums(isa: Isa, sums: &[i32], pixels: usize, input: Quantization, out: Means) {
-    assert!(pixels > 0, "a mean of something");
-    assert!(sums.len() >= out.len(), "a sum for each channel");
-    let multiplier = out.multiplier(input, pixels);
-    run(
-        isa,
-        OfSums {
-            sums,
-            multiplier,
-            out,
-        },
-    );
-}
-
-struct OfSums<'a> {
-    sums: &'a [i32],
-    multiplier: f32,
-    out: Means<'a>,
-}
-
-impl LevelKernel for OfSums<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Levels>(mut self, simd: S) {
-        for (i, sums) in self.sums[..self.out.len()].chunks(BLOCK).enumerate() {
-            let mut block = [0; BLOCK];
-            block[..sums.len()].copy_from_slice(sums);
-            let channels = i * BLOCK..i * BLOCK + sums.len();
-            finish(simd, &block, self.multiplier, channels, &mut self.out);
-        }
-    }
-}
-
 /// Made by [`global_average`].
 struct Average<'a> {
     x: Rows<'a, u8>,

@@ -194,8 +194,8 @@ pub struct PictureLevels {
 
 impl PictureLevels {
     pub fn new(isa: Isa, how: &Normalization, quantization: Quantization) -> Self {
-        let brightnesses: Vec<u8> = (0..=u8::MAX).flat_map(|level| [level; 3]).collect();
-        let mut values = vec![0.0_f32; brightnesses.len()];
+        let brightnesses: [u8; 3 * 256] = std::array::from_fn(|i| (i / 3) as u8);
+        let mut values = [0.0_f32; 3 * 256];
         normalize(isa, &brightnesses, how, &mut values);
         let flip = flip(isa);
         let mut tables = [[0; 256]; 3];

@@ -105,13 +105,30 @@ impl Requantization {
             .map(|weight| f64::from(weight.unsigned_abs()))
             .sum();
         let sum = 255.0 * weights + f64::from(bias.unsigned_abs());
-        let unit = match self.is_linear() {
-            true => 1.0,
-            false => f64::from(self.inverse_scale()),
-        };
-        let rounded =
+        let scaled =
             sum * f64::from(self.multiplier(scale)) + 255.0 * f64::from(self.residual_multiplier());
-        sum < LIMIT && rounded * unit.max(1.0) < LIMIT
+        let rounded = match self.is_linear() {
+            true => scaled,
+            // Of 1 at most, or no more than what it is of.
+            false => scaled.max(1.0) * f64::from(self.inverse_scale()),
+        };
+        sum < LIMIT && scaled < LIMIT && rounded < LIMIT
+    }
+
+    /// As [`Requantization::fits`], of an input's levels above its zero point as they are: of a sum of two inputs, or an
+    /// activation.
+    pub fn fits_unweighted(&self) -> bool {
+        self.fits(&[1], 0, 1.0)
+    }
+
+    /// Whether the activation's parameters are numbers, and none of them too large to be computed with.
+    pub fn is_sound(&self) -> bool {
+        let moderate = |value: f32| value.abs() <= 65536.0;
+        match self.activation {
+            Activation::Clamp { low, high } => low <= high,
+            Activation::HardSigmoid { alpha, beta } => moderate(alpha) && moderate(beta),
+            _ => true,
+        }
     }
 
     /// `t` after the activation, of f32: in units of the output's scale if that has one and the activation is linear.
@@ -145,5 +162,95 @@ impl Requantization {
     /// The definition, for an output of f32.
     pub fn value(&self, sum: i32, multiplier: f32, residual: Option<i8>) -> f32 {
         self.applied(sum, multiplier, residual)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(input: f32, output: Option<(f32, i8)>, activation: Activation) -> Requantization {
+        Requantization {
+            input: Quantization {
+                scale: input,
+                zero_point: 0,
+            },
+            output: output.map(|(scale, zero_point)| Quantization { scale, zero_point }),
+            residual: None,
+            activation,
+        }
+    }
+
+    #[test]
+    fn sums_become_the_nearest_levels() {
+        let relu6 = Activation::Clamp {
+            low: 0.0,
+            high: 6.0,
+        };
+        // A sum is worth 0.5 * 0.25 = 0.125: a quarter of a level.
+        let linear = of(0.5, Some((0.5, 10)), Activation::Identity);
+        let multiplier = linear.multiplier(0.25);
+        assert_eq!(multiplier, 0.25);
+        let level = |sum| linear.level(sum, multiplier, None);
+        // Ties to even; and no further than the last level.
+        assert_eq!([4, 2, 6, 10, -2, -6].map(level), [11, 10, 12, 12, 10, 8]);
+        assert_eq!(
+            [1000, -1000, 1 << 29, -(1 << 29)].map(level),
+            [127, -128, 127, -128]
+        );
+        assert_eq!(
+            (linear.bias(3.0, 0.25), linear.bias(-0.0625, 0.25)),
+            (24, 0)
+        );
+        let clamped = of(0.5, Some((0.5, 10)), relu6);
+        assert_eq!(clamped.bounds(), (10, 22));
+        assert_eq!(
+            [-100, 24, 1000].map(|sum| clamped.level(sum, 0.25, None)),
+            [10, 16, 22]
+        );
+        // Half of a level of the output for each of the residual's, which are above -3.
+        let residual = Quantization {
+            scale: 0.25,
+            zero_point: -3,
+        };
+        let summed = Requantization {
+            residual: Some(residual),
+            ..linear
+        };
+        assert_eq!(summed.residual_multiplier(), 0.5);
+        assert_eq!(summed.level(4, multiplier, Some(5)), 15);
+        // Of real values: 2 * 5 / 6 of hard swish, at an eighth a level.
+        let swish = of(0.5, Some((0.125, -100)), Activation::HardSwish);
+        assert_eq!(
+            (swish.multiplier(0.25), swish.inverse_scale()),
+            (0.125, 8.0)
+        );
+        assert_eq!(swish.level(16, 0.125, None), -87);
+        let values = of(0.5, None, relu6);
+        assert_eq!(
+            [-8, 8, 800].map(|sum| values.value(sum, 0.125, None)),
+            [0.0, 1.0, 6.0]
+        );
+    }
+
+    #[test]
+    fn what_is_too_large_does_not_fit() {
+        let linear = of(1.0, Some((1.0, 0)), Activation::Identity);
+        assert!(linear.fits(&[127; 1000], 0, 1.0));
+        assert!(!linear.fits(&[127; 40_000], 0, 1.0), "a sum");
+        assert!(!linear.fits(&[1], 1 << 30, 1.0), "a bias");
+        assert!(!linear.fits(&[127; 1000], 0, 100.0), "what is rounded");
+        let tiny = (2f32.powi(-40), 0);
+        // Half of a sigmoid is any number of levels.
+        assert!(!of(2f32.powi(-30), Some(tiny), Activation::Sigmoid).fits_unweighted());
+        assert!(of(2f32.powi(-50), Some(tiny), Activation::Identity).fits_unweighted());
+        let large = (1e7, 0);
+        assert!(!of(1e7, Some(large), Activation::HardSwish).fits_unweighted());
+        let hard = |alpha| of(1.0, None, Activation::HardSigmoid { alpha, beta: 0.5 });
+        assert!(
+            hard(0.2).is_sound() && !hard(f32::INFINITY).is_sound() && !hard(f32::NAN).is_sound()
+        );
+        let clamp = |low| of(1.0, None, Activation::Clamp { low, high: 6.0 });
+        assert!(clamp(0.0).is_sound() && !clamp(f32::NAN).is_sound() && !clamp(7.0).is_sound());
     }
 }

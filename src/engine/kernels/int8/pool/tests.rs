@@ -55,19 +55,14 @@ proptest! {
         for isa in Isa::available() {
             let bytes = stored(isa, &x);
             let rows = Rows { data: &bytes, stride };
-            let (mut values, mut of_sums) = (vec![0.0; channels], vec![0.0; channels]);
+            let (mut values, mut bytes_out) = (vec![0.0; channels], vec![0; channels]);
             global_average(isa, rows, pixels, input, Means::Values(&mut values));
-            means_of_sums(isa, &sums, pixels, input, Means::Values(&mut of_sums));
-            let (mut bytes, mut bytes_of_sums) = (vec![0; channels], vec![0; channels]);
-            global_average(isa, rows, pixels, input, Means::Levels(output, &mut bytes));
-            means_of_sums(isa, &sums, pixels, input, Means::Levels(output, &mut bytes_of_sums));
-            prop_assert_eq!(&bytes, &bytes_of_sums);
+            global_average(isa, rows, pixels, input, Means::Levels(output, &mut bytes_out));
             for c in 0..channels {
                 let expected = mean(sums[c], pixels, input, 1.0);
                 prop_assert_eq!(values[c].to_bits(), expected.to_bits(), "{} {}", isa.name(), c);
-                prop_assert_eq!(of_sums[c].to_bits(), expected.to_bits());
                 let expected = level_of(mean(sums[c], pixels, input, output.scale), output);
-                prop_assert_eq!((bytes[c] ^ flip(isa)) as i8, expected, "{} {}", isa.name(), c);
+                prop_assert_eq!((bytes_out[c] ^ flip(isa)) as i8, expected, "{} {}", isa.name(), c);
             }
         }
     }
