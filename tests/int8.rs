@@ -87,13 +87,12 @@ fn the_same_bits_come_out_of_every_instruction_set_and_number_of_threads() {
     let photographs = some_photographs(directory.path(), 16);
     let plan = path("lite0.plan");
     compile(&photographs, &plan);
-    // The same pictures make the same plan.
-    let again = path("again.plan");
-    compile(&photographs, &again);
     let bytes = |path: &Path| std::fs::read(path).unwrap();
-    // But for its name, which the card has.
-    assert_eq!(bytes(&plan).len(), bytes(&again).len());
-    std::fs::rename(&again, &plan).unwrap();
+    // The same pictures make the same plan.
+    std::fs::create_dir(path("again")).unwrap();
+    let again = path("again/lite0.plan");
+    compile(&photographs, &again);
+    assert!(bytes(&plan) == bytes(&again), "plans differ");
     let logits = |isa: &str, threads: &str| {
         let out = path("logits.npy");
         let mut program = program();
@@ -112,7 +111,7 @@ fn the_same_bits_come_out_of_every_instruction_set_and_number_of_threads() {
         let is_known = output.status.success();
         let says = stderr(&output);
         // What this processor lacks is refused by name.
-        assert!(is_known || says.contains(isa), "{says}");
+        assert!(is_known || says.contains("this processor has"), "{says}");
         is_known.then(|| bytes(&out))
     };
     let expected = logits("portable", "1").unwrap();

@@ -13,7 +13,7 @@ use crate::engine::{Options, Threads};
 use crate::model::{Installed, ModelCard, NewFile};
 use crate::plan::{self, Belongings};
 use crate::preprocess::{Size, Spec};
-use crate::quantize::{self, Comparison, QuantizeOptions};
+use crate::quantize::{self, Comparison, QuantizeOptions, Quantized};
 use crate::session::{Program, Session};
 
 pub fn compile(args: &CompileArgs) -> Result<()> {
@@ -91,7 +91,17 @@ fn quantized(net: Net, args: &CompileArgs, installed: &Installed) -> Result<Net>
     let options = QuantizeOptions::default();
     let named = || installed.file.display().to_string();
     let quantized = quantize::quantize(net.clone(), &pictures, &options, &engine);
-    let quantized = quantized.with_context(named)?.net;
+    let Quantized {
+        net: quantized,
+        report,
+    } = quantized.with_context(named)?;
+    log::debug!("{} values have channels equalized", report.equalized);
+    for (layer, method) in &report.ranges {
+        log::debug!("{layer}: range by {method}");
+    }
+    for (layer, decibel) in &report.layers {
+        log::debug!("{layer}: {decibel:.1} dB of signal to quantization noise");
+    }
     let comparison = compare([net, quantized.clone()], &held_back, &engine).with_context(named)?;
     let (cosine, least) = comparison.cosine();
     // Nobody may be listening any more.

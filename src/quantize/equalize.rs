@@ -169,7 +169,11 @@ fn factors(
     }
     let factors = factors.into_iter();
     Ok(factors
-        .map(|factor| (factor / largest).max(1.0 / MOST))
+        .map(|factor| match factor > 0.0 {
+            true => (factor / largest).max(1.0 / MOST),
+            // Of a channel that was not seen to have values there is nothing to go by.
+            false => 1.0,
+        })
         .collect())
 }
 

@@ -39,8 +39,11 @@ impl Histogram {
         }
         let inverse = 1.0 / self.width;
         for value in values {
-            let bin = (value * inverse + SIDE as f32) as usize;
-            self.bins[bin] += 1;
+            // Both are exact, as the width is a power of two.
+            let place = value * inverse;
+            let whole = place as i32;
+            let floor = whole - i32::from(whole as f32 > place);
+            self.bins[(floor + SIDE as i32) as usize] += 1;
             self.zeros += u64::from(*value == 0.0);
         }
     }

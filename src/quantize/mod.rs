@@ -3,7 +3,8 @@
 //! Channels are equalized where that leaves the network as it is ([`equalize`]); layers are placed in levels or float
 //! ([`placement`]); what the values are like is looked at ([`observe`], [`statistics`]) and ranges are chosen from that
 //! ([`ranges`]); weights are rounded so that outputs change least ([`weights`], [`rounding`]), and biases make up for what
-//! still changes in the mean ([`bias`]). The same network and pictures always give the same result.
+//! still changes in the mean ([`bias`]). On the same kind of processor, the same network and pictures always give
+//! the same result.
 
 mod bias;
 mod equalize;

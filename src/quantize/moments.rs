@@ -151,6 +151,11 @@ impl Moments {
                 matrix[column * len + row] = moment as f32;
             }
         }
+        // As if there were a little noise (Frantar et al. 2023, arXiv:2210.17323): otherwise weights of what was hardly seen
+        // could be anything.
+        let diagonal = || (0..len).map(|at| at * len + at);
+        let mean: f32 = diagonal().map(|at| matrix[at]).sum::<f32>() / len as f32;
+        diagonal().for_each(|at| matrix[at] += NOISE * mean);
         Some(matrix)
     }
 
@@ -159,6 +164,9 @@ impl Moments {
         self.sums.len() > self.len
     }
 }
+
+/// Part of the mean square of a patch's values.
+const NOISE: f32 = 0.01;
 
 fn taps(window: &Window) -> usize {
     window.kernel_h * window.kernel_w

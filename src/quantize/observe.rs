@@ -30,18 +30,24 @@ impl Simulation {
         options: &Options,
         team: &Arc<Team>,
     ) -> Result<Self, EngineError> {
+        let packed = Packed::apart(net.clone(), options.isa)?;
+        let mut simulation = Simulation {
+            executor: Executor::new(Arc::new(packed), team.clone())?,
+            outputs: Vec::new(),
+        };
+        simulation.round_to(net, quantizations);
+        Ok(simulation)
+    }
+
+    /// From here on, values of the same network are rounded to these levels.
+    pub fn round_to(&mut self, net: &Net, quantizations: &[Option<Quantization>]) {
         let output = |value: usize, shape| Output {
             shape,
             quantization: quantizations.get(value).copied().flatten(),
         };
         let layers = net.layers().iter();
         let outputs = layers.map(|layer| output(layer.output.value, net.shape(layer.output)));
-        let outputs = outputs.collect();
-        let packed = Packed::apart(net.clone(), options.isa)?;
-        Ok(Simulation {
-            executor: Executor::new(Arc::new(packed), team.clone())?,
-            outputs,
-        })
+        self.outputs = outputs.collect();
     }
 
     /// The logits for a picture of f32 in planes. `see` is shown each layer when its output is rounded.

@@ -64,11 +64,12 @@ fn has_kernel(kind: &Kind) -> bool {
 }
 
 /// Whether a layer of levels can write values of f32.
-fn writes_float(kind: &Kind) -> bool {
-    matches!(
-        kind,
-        Kind::Pointwise { .. } | Kind::Convolution { .. } | Kind::Mean | Kind::Activate
-    )
+fn writes_float(layer: &Layer) -> bool {
+    match layer.kind {
+        Kind::Pointwise { .. } | Kind::Convolution { .. } | Kind::Mean => true,
+        Kind::Activate => layer.activation == Activation::Identity,
+        _ => false,
+    }
 }
 
 fn gate(kind: &Kind) -> Option<Span> {
@@ -121,7 +122,7 @@ fn values_in_levels(net: &Net, int8: &[bool]) -> Vec<bool> {
     for (layer, _) in net.layers().iter().zip(int8).filter(|(_, int8)| **int8) {
         reads_as_levels(layer).for_each(|span| read[span.value] = true);
         written[layer.output.value] = true;
-        must[layer.output.value] |= !writes_float(&layer.kind);
+        must[layer.output.value] |= !writes_float(layer);
     }
     let values = read.into_iter().zip(written).zip(must);
     values
@@ -162,6 +163,25 @@ impl Rewriter {
             _ => {}
         }
         let output = layer.output;
+        let bounds = matches!(
+            layer.activation,
+            Activation::Identity | Activation::Clamp { .. }
+        );
+        if int8 && matches!(layer.kind, Kind::Multiply { .. }) && !bounds {
+            // A product of levels has no other activation: that gets a layer of its own.
+            let activation = std::mem::replace(&mut layer.activation, Activation::Identity);
+            layer.output = self.value(self.shape(output), true);
+            let input = layer.output;
+            self.layers.push(layer);
+            self.layers.push(Layer {
+                name: format!("{name} activation"),
+                kind: Kind::Activate,
+                activation,
+                input,
+                output,
+            });
+            return;
+        }
         if int8 || !self.in_levels[output.value] {
             self.layers.push(layer);
             return;

@@ -147,6 +147,7 @@ impl<'a> Quantizer<'a> {
         }
         let leaders = (0..statistics.len())
             .filter(|value| self.placed.in_levels[*value] && self.placed.shared[*value] == *value);
+        let mut trial = self.machine.simulation(net, &[])?;
         for leader in leaders.collect::<Vec<_>>() {
             let (low, high) = statistics[leader].range();
             let histogram = &statistics[leader].histogram;
@@ -155,7 +156,7 @@ impl<'a> Quantizer<'a> {
                 Range::By(method) => method,
                 Range::Measured { pictures } => {
                     let candidates = Method::ALL.map(|method| (method, candidate(method)));
-                    self.least_noise(leader, &candidates, pictures)?
+                    self.least_noise(&mut trial, leader, &candidates, pictures)?
                 }
             };
             self.set_range(leader, method, candidate(method));
@@ -180,6 +181,7 @@ impl<'a> Quantizer<'a> {
     /// The method whose levels change the logits least where all else is in float.
     fn least_noise(
         &mut self,
+        trial: &mut Simulation,
         leader: usize,
         candidates: &[(Method, Quantization)],
         pictures: usize,
@@ -188,9 +190,9 @@ impl<'a> Quantizer<'a> {
         let step = self.pictures.len().div_ceil(pictures.max(1));
         let pictures = self.pictures.iter().step_by(step);
         if self.logits.is_empty() {
-            let mut float = self.machine.simulation(&self.placed.net, &[])?;
+            trial.round_to(&self.placed.net, &[]);
             for picture in pictures.clone() {
-                self.logits.push(float.run(picture, &mut |_| ())?);
+                self.logits.push(trial.run(picture, &mut |_| ())?);
             }
         }
         let mut best = (candidates[0].0, f64::NEG_INFINITY);
@@ -204,10 +206,10 @@ impl<'a> Quantizer<'a> {
             for value in self.sharing(leader) {
                 quantizations[value] = Some(*candidate);
             }
-            let mut simulation = self.machine.simulation(&self.placed.net, &quantizations)?;
+            trial.round_to(&self.placed.net, &quantizations);
             let mut comparison = Comparison::default();
             for (picture, logits) in pictures.clone().zip(&self.logits) {
-                comparison.add(logits, &simulation.run(picture, &mut |_| ())?);
+                comparison.add(logits, &trial.run(picture, &mut |_| ())?);
             }
             if comparison.signal_to_noise() > best.1 {
                 best = (*method, comparison.signal_to_noise());

@@ -63,10 +63,17 @@ impl fmt::Display for Method {
 
 /// Levels that reach from `low` to `high`, with 0 exactly one of them. Without negative values, that is the lowest.
 pub fn quantization(low: f64, high: f64) -> Quantization {
-    /// Of values that are all zero.
-    const LEAST: f64 = 1e-12;
+    /// Less is as good as nothing, and far from what other values can be scaled to.
+    const LEAST: f64 = 1e-7;
     const STEPS: f64 = 255.0;
     let (low, high) = (low.min(0.0), high.max(0.0));
+    if high - low < LEAST {
+        // Nothing has been seen: any levels will do.
+        return Quantization {
+            scale: 1.0,
+            zero_point: i8::MIN,
+        };
+    }
     let step = ((high - low) / STEPS).max(LEAST);
     let below = (-low / step).round_ties_even().clamp(0.0, STEPS);
     // As 0 moves to a level, one of the bounds would be outside.
@@ -152,6 +159,12 @@ fn relative_entropy(histogram: &Histogram, quantization: Quantization) -> f64 {
         let part = (count as f64 + outside[level] / bins[level]) / total;
         let even = values[level] / bins[level] / inside;
         entropy += part * (part / even).ln();
+    }
+    // Beyond an end whose level has no bins of its own, any value at all is unlikely.
+    let lost = (0..256).filter(|level| bins[*level] == 0.0 && outside[*level] > 0.0);
+    for level in lost {
+        let part = outside[level] / total;
+        entropy += part * (part * inside).ln();
     }
     entropy
 }

@@ -10,6 +10,9 @@ use super::weights::{MOST, WeightLevels};
 /// Times that all weights of a row are looked at.
 const SWEEPS: usize = 20;
 
+/// Levels that a weight may be from its nearest one.
+const FURTHER: f32 = 2.0;
+
 /// Moves `levels` for `values`, with so many threads. `about_means`: whether the bias makes up for a change of the mean.
 pub fn round(
     levels: &mut WeightLevels,
@@ -72,6 +75,9 @@ fn descend(levels: &mut [i8], values: &[f32], scale: f32, moments: &[f32]) {
             }
             let level = f32::from(levels[at]);
             let best = (level - slopes[at] / (curve * scale)).round_ties_even();
+            // Where inputs were hardly seen, there is no telling what further levels do.
+            let nearest = (values[at] / scale).round_ties_even();
+            let best = best.clamp(nearest - FURTHER, nearest + FURTHER);
             let best = best.clamp(-MOST, MOST);
             // Half a step further makes no difference.
             if best == level {
