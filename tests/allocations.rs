@@ -1,19 +1,26 @@
 //! An inference takes no memory beyond what the session has from the start.
 
 use edge_classify::compile;
-use edge_classify::engine::Threads;
-use edge_classify::session::Session;
+use edge_classify::engine::{Options, Threads};
+use edge_classify::quantize::{QuantizeOptions, quantize};
+use edge_classify::session::{Program, Session};
 
 #[test]
 fn an_inference_allocates_nothing() {
     let onnx = std::fs::read("models/tf_efficientnet_lite0.onnx").unwrap();
-    for threads in [1, 3] {
-        allocates_nothing(&onnx, Threads::new(threads).unwrap());
+    for threads in [1, 3].map(|threads| Threads::new(threads).unwrap()) {
+        allocates_nothing(compile::load(&onnx, None).unwrap(), threads);
+        let Program::Net(net) = compile::load(&onnx, None).unwrap() else {
+            panic!("layers cover all of it");
+        };
+        let options = Options::new(threads).unwrap();
+        let picture = vec![0.5; net.input().pixels() * net.input().channels];
+        let quantized = quantize(net, &[picture], &QuantizeOptions::PLAIN, &options).unwrap();
+        allocates_nothing(Program::Net(quantized.net), threads);
     }
 }
 
-fn allocates_nothing(onnx: &[u8], threads: Threads) {
-    let program = compile::load(onnx, None).unwrap();
+fn allocates_nothing(program: Program, threads: Threads) {
     let mut session = Session::new(program, threads).unwrap();
     let input = vec![0.5; session.input_len()];
     let mut logits = vec![0.0; session.classes()];

@@ -215,6 +215,9 @@ impl<E: Element> Executor<E> {
         mut each: impl FnMut(&Step<E>, &mut [u8], &mut RunStep<E>) -> Done + Send,
     ) -> Result<&[E], EngineError> {
         let packed = &*self.packed;
+        let mut levels = None;
+        let first = packed.steps.first();
+        let input = input.to_levels(packed.isa, first.and_then(Step::input_levels), &mut levels);
         let arena = self.arena.values_mut();
         if let Input::Planes(planes) = input {
             assert_eq!(planes.len(), packed.input_len(), "the picture's length");

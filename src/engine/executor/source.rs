@@ -18,6 +18,8 @@ pub enum Input<'a> {
     /// f32, a channel after the other (NCHW).
     Planes(&'a [f32]),
     Picture(Picture<'a>),
+    /// For a first layer of levels, which its pixels become by these.
+    Levels(Picture<'a>, &'a PictureLevels),
 }
 
 impl Input<'_> {
@@ -27,7 +29,7 @@ impl Input<'_> {
             Input::Planes(planes) => {
                 interleave(isa, planes, 3, first * width, out.data);
             }
-            Input::Picture(picture) => {
+            Input::Picture(picture) | Input::Levels(picture, _) => {
                 let rows = picture.pixels.chunks(picture.stride).skip(first);
                 for (row, out) in rows.zip(out.data.chunks_exact_mut(3 * width)) {
                     normalize(isa, &row[..3 * width], picture.normalization, out);
@@ -37,8 +39,27 @@ impl Input<'_> {
     }
 }
 
-impl Input<'_> {
+impl<'a> Input<'a> {
+    /// The same, for a first layer that makes levels of it, if one does. `levels` is where those of pixels go.
+    pub fn to_levels(
+        self,
+        isa: Isa,
+        quantization: Option<Quantization>,
+        levels: &'a mut Option<PictureLevels>,
+    ) -> Input<'a> {
+        match (self, quantization) {
+            (Input::Picture(picture), Some(quantization)) => {
+                let new = PictureLevels::new(isa, picture.normalization, quantization);
+                Input::Levels(picture, levels.insert(new))
+            }
+            (input, _) => input,
+        }
+    }
+
     /// As [`Input::read`], to levels.
+    ///
+    /// # Panics
+    /// If they have not been told what the [levels](Input::to_levels) of a picture are.
     pub fn quantize(
         self,
         isa: Isa,
@@ -51,11 +72,11 @@ impl Input<'_> {
             Input::Planes(planes) => {
                 interleave_quantize(isa, planes, 3, first * width, quantization, out);
             }
-            Input::Picture(picture) => {
-                let levels = PictureLevels::new(isa, picture.normalization, quantization);
+            Input::Picture(_) => unreachable!("its levels are made first"),
+            Input::Levels(picture, levels) => {
                 let rows = picture.pixels.chunks(picture.stride).skip(first);
                 for (row, out) in rows.zip(out.chunks_exact_mut(3 * width)) {
-                    quantize_picture(&row[..3 * width], &levels, out);
+                    quantize_picture(&row[..3 * width], levels, out);
                 }
             }
         }

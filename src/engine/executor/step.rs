@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use edge_classify_int8::Quantization;
 use edge_classify_kernels::{
     Activation, Element, Isa, Lines, PackedConv, PackedDepthwise, PackedExcite, PackedMatrix, Pool,
     Rows, RowsMut, Window,
@@ -176,6 +177,15 @@ impl<E: Element> Step<E> {
             Run::Int8(run) => run.reads(),
             Run::Int8Chain(chain) => chain.reads(),
             _ => false,
+        }
+    }
+
+    /// What it makes levels of the network's input by, if it does.
+    pub fn input_levels(&self) -> Option<Quantization> {
+        match &self.run {
+            Run::Int8(run) => run.input_levels(),
+            Run::Int8Chain(chain) => chain.links()[0].run.input_levels(),
+            _ => None,
         }
     }
 

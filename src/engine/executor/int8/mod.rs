@@ -112,6 +112,14 @@ impl Run {
         }
     }
 
+    /// What it makes levels of the network's input by, if it does.
+    pub fn input_levels(&self) -> Option<Quantization> {
+        match self {
+            Run::Read { output, .. } => Some(*output),
+            _ => None,
+        }
+    }
+
     /// Multiply-adds of f32 that take about as long.
     pub fn cost(&self, input: Place, output: Place) -> u64 {
         /// Values that are read and written for each step of arithmetic.
