@@ -13,8 +13,8 @@ pub enum Precision {
     F32,
     /// IEEE 754 binary16; means are added up in f32.
     Fp16,
-    /// Levels of 8 bits and sums of 32, the same bits on every processor; squeeze-and-excitation in f32. Only a network that
-    /// has been quantized is of it.
+    /// Levels of 8 bits and sums of 32, with the same bits on every processor; squeeze-and-excitation, too, has these, in f32,
+    /// but no other layer that stays in float. Only a network that has been quantized is of it.
     Int8,
 }
 

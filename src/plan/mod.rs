@@ -1,7 +1,7 @@
 //! The plan: a compiled network in one file, with all that belongs to it.
 //!
-//! A safetensors file, of f32, of fp16, or of int8 with f32, which its version says. Its metadata has one entry, JSON: the version of the form, the layers, the model's card (TOML)
-//! and its labels. Each tensor, and that entry, comes with the XXH3 of its bytes, so that a file that was damaged is
+//! A safetensors file, of f32, of fp16, or of int8 with f32, which its version says. Its metadata has one entry, JSON: the
+//! version of the form, the layers, the model's card (TOML) and its labels. Each tensor, and that entry, comes with the XXH3 of its bytes, so that a file that was damaged is
 //! noticed before anything is computed with it. Loading reads a part of a tensor at a time.
 
 mod read;

@@ -41,8 +41,8 @@ impl Team {
     }
 
     /// Computes `parts` parts of `whole`, no more than there are threads, each on one. A row is `row_len` values of the
-    /// output; every part gets `sums_len` bytes of sums, and as much of the scratch as a thread has: in all layers the same, which
-    /// stays in its core's cache.
+    /// output; every part gets `sums_len` bytes of sums, and as much of the scratch as a thread has: in all layers the same,
+    /// which stays in its core's cache.
     pub fn share<E: Send>(
         &self,
         whole: Part<E>,

@@ -1,7 +1,8 @@
 //! A network as a list of layers: plain data that can be looked at, checked and packed for a processor.
 //!
-//! Values are NHWC pictures, of f32 or of levels of 8 bits. A layer reads and writes *spans*, ranges of a value's channels, so that a split is
-//! the same value read in parts and a concatenation the same value written in parts, and neither is a layer.
+//! Values are NHWC pictures, of f32 or of levels of 8 bits. A layer reads and writes *spans*, ranges of a value's channels,
+//! so that a split is the same value read in parts and a concatenation the same value written in parts, and neither is a
+//! layer.
 
 #[cfg(test)]
 pub(super) mod interpreter;
