@@ -102,7 +102,23 @@ networks() {
         "$qemu" -cpu "$1" -L "$toolchain/$1" "$program"
 }
 
+# Networks in int8 give the bits that they give on the machine that compiled them, on each kind of core.
+same_bits() { # NETWORK CORE...
+    local network=$1 core plan="$work/$1.int8.plan" input="$work/$1.npy"
+    shift
+    target/release/edge-classify export "$network" --weights synthetic -o "$work/$network.onnx" 2>/dev/null &&
+        target/release/edge-classify compile "$work/$network.onnx" --int8 --calibration "$work/calibration" -o "$plan" &&
+        target/release/edge-classify infer "$plan" --tensor tests/reference/input.npy --output "$work/native.npy" || return 1
+    for core; do
+        emulated "$core" infer "$plan" --tensor tests/reference/input.npy --output "$work/$core.npy" &&
+            cmp "$work/native.npy" "$work/$core.npy" || return 1
+    done
+}
+
 photos=(tests/photos/labelled/*.jpg)
+calibration=(tests/photos/calibration/*.jpg)
+mkdir "$work/calibration"
+cp "${calibration[@]:0:16}" "$work/calibration"
 target/release/edge-classify compile tf_efficientnet_lite0 -o "$work/lite0.plan"
 check glibc-2.31 glibc_is_old_enough
 check libraries libraries_are_basic
@@ -119,11 +135,14 @@ aarch64)
     check networks-cortex-a72 networks cortex-a72 "${MOST_MULTIPLY_ADDS:-1000000000}"
     check networks-cortex-a76 networks cortex-a76 "${MOST_MULTIPLY_ADDS:-300000000}"
     check networks-cortex-a76-fp16 networks cortex-a76 60000000 fp16
+    check int8-hard-swish same_bits mobilenetv3_small_100 cortex-a72 cortex-a76
+    check int8-swish same_bits mixnet_s cortex-a72 cortex-a76
     ;;
 armv7)
     # Pictures are slow to classify without vectors; networks tell more.
     check photographs-cortex-a7 same_classes cortex-a7 f32 0 "${photos[@]:0:12}"
     check networks-cortex-a7 networks cortex-a7 "${MOST_MULTIPLY_ADDS:-1000000000}"
+    check int8-hard-swish same_bits mobilenetv3_small_100 cortex-a7
     ;;
 esac
 echo "$passed passed, $failed failed"
