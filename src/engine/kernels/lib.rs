@@ -1,7 +1,7 @@
 //! The computations of a layer on slices, for each kind of processor: f32 or f16, NHWC, one picture.
 //!
 //! A crate of its own: it takes long to compile, and knows nothing of networks, files or cameras. All unsafe code of the
-//! project is here, behind functions that check what they are given.
+//! project is here and in the crate of int8 below, behind functions that check what they are given.
 
 mod activation;
 mod ahead;

@@ -103,16 +103,6 @@ impl PackedConv {
         PackedMatrix::bytes(isa, outputs, k)
     }
 
-    /// Output channels.
-    pub fn outputs(&self) -> usize {
-        self.matrix.n()
-    }
-
-    /// Input channels.
-    pub fn channels(&self) -> usize {
-        self.channels
-    }
-
     /// Where the weights are.
     pub fn addresses(&self) -> Range<usize> {
         self.matrix.addresses()

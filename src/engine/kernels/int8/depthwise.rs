@@ -150,10 +150,6 @@ impl PackedDepthwise {
         plain + groups.map_or(0, |groups| groups.bytes())
     }
 
-    pub fn channels(&self) -> usize {
-        self.channels
-    }
-
     /// Where the weights that are read the most are.
     pub fn addresses(&self) -> Range<usize> {
         match &self.groups {
@@ -168,12 +164,7 @@ impl PackedDepthwise {
     }
 
     fn range(&self) -> LevelRange {
-        let (low, high) = self.requantization.bounds();
-        LevelRange {
-            zero_point: self.output.zero_point,
-            low,
-            high,
-        }
+        LevelRange::new(self.output, self.requantization.bounds())
     }
 }
 

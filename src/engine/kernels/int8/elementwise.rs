@@ -39,11 +39,7 @@ pub fn multiply_channels(
         zero_point: x.quantization.zero_point,
         gate,
         ratio: ratio(x.quantization, output),
-        range: LevelRange {
-            zero_point: output.zero_point,
-            low: bounds.0,
-            high: bounds.1,
-        },
+        range: LevelRange::new(output, bounds),
         out,
     };
     run(isa, kernel);
@@ -134,12 +130,7 @@ fn unweighted(
         requantization.fits_unweighted(),
         "scales of inputs that can be computed with in that of the output"
     );
-    let (low, high) = requantization.bounds();
-    let range = LevelRange {
-        zero_point: output.zero_point,
-        low,
-        high,
-    };
+    let range = LevelRange::new(output, requantization.bounds());
     (requantization, range)
 }
 

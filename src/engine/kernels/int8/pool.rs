@@ -10,7 +10,7 @@ use super::quantization::Quantization;
 use super::rounding::{Rounding, whole_range};
 use super::simd::{LevelKernel, Levels, run};
 
-/// Channels that are summed up together: no vector has more lanes.
+/// Channels that are summed up together, in whole vectors.
 const BLOCK: usize = 64;
 
 /// What means are written as.

@@ -68,9 +68,5 @@ impl<S: Levels> Rounding<S> {
 
 /// All levels of a quantization.
 pub fn whole_range(output: Quantization) -> LevelRange {
-    LevelRange {
-        zero_point: output.zero_point,
-        low: i8::MIN,
-        high: i8::MAX,
-    }
+    LevelRange::new(output, (i8::MIN, i8::MAX))
 }

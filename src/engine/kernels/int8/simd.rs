@@ -22,6 +22,8 @@ mod neon_pairs;
 
 use edge_classify_kernels::{Isa, Simd};
 
+use super::quantization::Quantization;
+
 /// What rounded values become: their zero point is added, and they are clamped.
 #[derive(Debug, Clone, Copy)]
 pub struct LevelRange {
@@ -36,6 +38,17 @@ impl LevelRange {
     #[inline(always)]
     fn is_full(&self) -> bool {
         (self.low, self.high) == (i8::MIN, i8::MAX)
+    }
+}
+
+impl LevelRange {
+    /// From the lowest to the highest of some bounds.
+    pub fn new(output: Quantization, (low, high): (i8, i8)) -> LevelRange {
+        LevelRange {
+            zero_point: output.zero_point,
+            low,
+            high,
+        }
     }
 }
 

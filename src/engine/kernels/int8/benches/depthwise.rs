@@ -1,4 +1,5 @@
-//! How fast the depthwise kernels are next to those of f32: `cargo bench --bench depthwise [-- ISA]`.
+//! How fast the depthwise kernels are next to those of f32: `cargo bench -p edge-classify-int8 --bench depthwise
+//! [-- ISA]`.
 
 use std::hint::black_box;
 use std::time::Instant;
