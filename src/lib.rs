@@ -22,6 +22,7 @@ pub mod plan;
 pub mod preprocess;
 #[cfg(feature = "host")]
 pub mod quantize;
+pub mod report;
 mod safetensors_header;
 pub mod session;
 pub mod sinks;

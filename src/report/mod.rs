@@ -1,0 +1,100 @@
+//! What is known of how a network was quantized: made when it is compiled, kept in its plan, shown by `inspect`.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    pub calibration: Calibration,
+    /// In the order in which they are taken.
+    pub steps: Vec<Step>,
+    /// All layers of the network, in their order.
+    pub layers: Vec<LayerReport>,
+    /// Values in levels.
+    pub ranges: Vec<RangeReport>,
+    pub size: Sizes,
+    pub agreement: Agreement,
+    /// Of the photographs that were held back, those that the two networks see most differently, the worst first.
+    pub worst: Vec<Difference>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// Photographs that ranges, weights and biases were chosen with.
+    pub pictures: usize,
+    /// Others, which the networks are compared on.
+    pub held_back: usize,
+    /// Random pictures instead: nothing here says what photographs would give.
+    pub synthetic: bool,
+    pub seed: u64,
+}
+
+/// A step of quantization, and what it does to the error.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    pub name: String,
+    /// Whether it was taken.
+    pub taken: bool,
+    /// Signal to quantization noise in the logits of the pictures calibrated with, in dB, after this step and those
+    /// before it; none where that was not measured.
+    pub signal_to_noise: Option<f64>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct LayerReport {
+    pub name: String,
+    /// Whether it computes in int8.
+    pub in_levels: bool,
+    /// Why it does not.
+    pub reason: Option<String>,
+    /// Signal to quantization noise in its output, in dB.
+    pub signal_to_noise: Option<f64>,
+    /// Signal to noise in the logits where this layer alone is in int8, in dB; none where that was not measured.
+    pub sensitivity: Option<f64>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RangeReport {
+    /// The layer that writes the value first; "input" for the network's input.
+    pub layer: String,
+    pub method: String,
+    pub scale: f32,
+    pub zero_point: i8,
+    /// Least and largest value seen.
+    pub seen: [f32; 2],
+    /// How often values were seen in equal parts of what was seen.
+    pub histogram: Vec<u64>,
+    /// What each method that was tried gives: signal to noise in the logits, in dB.
+    pub tried: Vec<(String, f64)>,
+}
+
+/// In bytes: weights and biases.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sizes {
+    pub before: u64,
+    pub after: u64,
+}
+
+/// Float against int8, on photographs that were held back.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Agreement {
+    pub pictures: usize,
+    /// Of these, how many get the same class.
+    pub same_class: usize,
+    /// The mean share of the five likeliest classes that both name.
+    pub top5_overlap: f64,
+    /// Of logits: mean and least.
+    pub cosine: [f64; 2],
+}
+
+/// A photograph as the two networks see it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Difference {
+    /// Name of its file, without directories.
+    pub file: String,
+    /// A small JPEG of it, in base64.
+    pub thumbnail: String,
+    /// Class and its probability.
+    pub float: (usize, f64),
+    pub int8: (usize, f64),
+    pub cosine: f64,
+}
