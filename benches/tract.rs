@@ -18,7 +18,7 @@ const WARM_UP_PART: f64 = 0.1;
 
 #[derive(Debug, Parser)]
 struct Options {
-    #[arg(default_value = "models/tf_efficientnet_lite0.onnx")]
+    #[arg(default_value = "tests/models/tf_efficientnet_lite0.onnx")]
     model: PathBuf,
     #[arg(long, default_value_t = 1)]
     threads: usize,

@@ -7,7 +7,7 @@ use edge_classify::session::{Program, Session};
 
 #[test]
 fn an_inference_allocates_nothing() {
-    let onnx = std::fs::read("models/tf_efficientnet_lite0.onnx").unwrap();
+    let onnx = std::fs::read("tests/models/tf_efficientnet_lite0.onnx").unwrap();
     for threads in [1, 3].map(|threads| Threads::new(threads).unwrap()) {
         allocates_nothing(compile::load(&onnx, None).unwrap(), threads);
         let Program::Net(net) = compile::load(&onnx, None).unwrap() else {

@@ -251,7 +251,7 @@ fn damaged_models_are_refused() {
     refused(b"", "no network in it");
     refused(b"not an ONNX file at all", "not an ONNX model");
     refused(&whole[..whole.len() / 2], "not an ONNX model");
-    let card = std::fs::read_to_string("models/tf_efficientnet_lite0.toml").unwrap();
+    let card = std::fs::read_to_string("tests/models/tf_efficientnet_lite0.toml").unwrap();
     let beside = file.with_extension("toml");
     std::fs::write(&beside, &card).unwrap();
     let mut flipped = whole.clone();
@@ -324,7 +324,7 @@ fn doctor_tells_about_the_machine() {
         assert!(text.contains(heading), "{text}");
     }
     assert!(
-        text.contains("tf_efficientnet_lite0: models/tf_efficientnet_lite0.onnx"),
+        text.contains("tf_efficientnet_lite0: models/tf_efficientnet_lite0.plan"),
         "{text}"
     );
     every_problem_has_a_remedy(&text);

@@ -157,7 +157,7 @@ fn a_network_of_which_tract_would_do_most_is_left_to_it() {
 /// Its weights are computed from levels.
 #[test]
 fn the_bundled_network_gives_the_same_in_tract() {
-    let onnx = std::fs::read("models/tf_efficientnet_lite0.onnx").unwrap();
+    let onnx = std::fs::read("tests/models/tf_efficientnet_lite0.onnx").unwrap();
     let graph = compile::load_graph(&onnx, None).unwrap();
     let net = compile::lower(&graph).unwrap();
     let one = Threads::new(1).unwrap();

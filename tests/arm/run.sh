@@ -50,7 +50,7 @@ libraries_are_basic() {
 # A model that has to be compiled is refused with the way to do that.
 only_plans_are_run() { # CORE
     local error
-    ! error=$(emulated "$1" --model models/tf_efficientnet_lite0.onnx --source "${photos[0]}" 2>&1) &&
+    ! error=$(emulated "$1" --model "$lite0" --source "${photos[0]}" 2>&1) &&
         [[ $error == *"not a plan"*"edge-classify compile"* ]] || { echo "$error"; return 1; }
 }
 
@@ -74,8 +74,8 @@ emulated_part() { # CORE PRECISION FILE...
 # The whole program needs no plan.
 onnx_is_run() { # CORE
     local found expected
-    found=$(classify emulated "$1" --model tf_efficientnet_lite0 --source "${photos[0]}") &&
-        expected=$(classify target/release/edge-classify --model tf_efficientnet_lite0 --source "${photos[0]}") &&
+    found=$(classify emulated "$1" --model "$lite0" --source "${photos[0]}") &&
+        expected=$(classify target/release/edge-classify --model "$lite0" --source "${photos[0]}") &&
         [ -n "$found" ] && [ "$found" = "$expected" ]
 }
 
@@ -84,7 +84,7 @@ onnx_is_run() { # CORE
 same_classes() {
     local core=$1 precision=$2 most=$3 half=$((($# - 1) / 2)) first
     shift 3
-    classify target/release/edge-classify --model tf_efficientnet_lite0 --source "$@" >"$work/native"
+    classify target/release/edge-classify --model "$lite0" --source "$@" >"$work/native"
     emulated_part "$core" "$precision" "${@:1:half}" >"$work/first" 2>"$work/first.log" &
     first=$!
     emulated_part "$core" "$precision" "${@:half+1}" >"$work/second" 2>"$work/second.log" &
@@ -102,24 +102,32 @@ networks() {
         "$qemu" -cpu "$1" -L "$toolchain/$1" "$program"
 }
 
-# Networks in int8 give the bits that they give on the machine that compiled them, on each kind of core.
-same_bits() { # NETWORK CORE...
-    local network=$1 core plan="$work/$1.int8.plan" input="$work/$1.npy"
+# A network in int8 gives the bits that it gives on this machine, on each kind of core.
+same_bits() { # PLAN CORE...
+    local plan=$1 core
     shift
-    target/release/edge-classify export "$network" --weights synthetic -o "$work/$network.onnx" 2>/dev/null &&
-        target/release/edge-classify compile "$work/$network.onnx" --int8 --calibration "$work/calibration" -o "$plan" &&
-        target/release/edge-classify infer "$plan" --tensor tests/reference/input.npy --output "$work/native.npy" || return 1
+    target/release/edge-classify infer "$plan" --tensor tests/reference/input.npy --output "$work/native.npy" || return 1
     for core; do
         emulated "$core" infer "$plan" --tensor tests/reference/input.npy --output "$work/$core.npy" &&
             cmp "$work/native.npy" "$work/$core.npy" || return 1
     done
 }
 
+# As same_bits, of what this machine compiles.
+same_bits_of() { # NETWORK CORE...
+    local network=$1 plan="$work/$1.int8.plan"
+    shift
+    target/release/edge-classify export "$network" --weights synthetic -o "$work/$network.onnx" 2>/dev/null &&
+        target/release/edge-classify compile "$work/$network.onnx" --int8 --calibration "$work/calibration" -o "$plan" &&
+        same_bits "$plan" "$@"
+}
+
+lite0=tests/models/tf_efficientnet_lite0.onnx
 photos=(tests/photos/labelled/*.jpg)
 calibration=(tests/photos/calibration/*.jpg)
 mkdir "$work/calibration"
 cp "${calibration[@]:0:16}" "$work/calibration"
-target/release/edge-classify compile tf_efficientnet_lite0 -o "$work/lite0.plan"
+target/release/edge-classify compile "$lite0" -o "$work/lite0.plan"
 check glibc-2.31 glibc_is_old_enough
 check libraries libraries_are_basic
 case $features in
@@ -135,14 +143,16 @@ aarch64)
     check networks-cortex-a72 networks cortex-a72 "${MOST_MULTIPLY_ADDS:-1000000000}"
     check networks-cortex-a76 networks cortex-a76 "${MOST_MULTIPLY_ADDS:-300000000}"
     check networks-cortex-a76-fp16 networks cortex-a76 60000000 fp16
-    check int8-hard-swish same_bits mobilenetv3_small_100 cortex-a72 cortex-a76
-    check int8-swish same_bits mixnet_s cortex-a72 cortex-a76
+    check int8-bundled same_bits models/tf_efficientnet_lite0.plan cortex-a72 cortex-a76
+    check int8-hard-swish same_bits_of mobilenetv3_small_100 cortex-a72 cortex-a76
+    check int8-swish same_bits_of mixnet_s cortex-a72 cortex-a76
     ;;
 armv7)
     # Pictures are slow to classify without vectors; networks tell more.
     check photographs-cortex-a7 same_classes cortex-a7 f32 0 "${photos[@]:0:12}"
     check networks-cortex-a7 networks cortex-a7 "${MOST_MULTIPLY_ADDS:-1000000000}"
-    check int8-hard-swish same_bits mobilenetv3_small_100 cortex-a7
+    check int8-bundled same_bits models/tf_efficientnet_lite0.plan cortex-a7
+    check int8-hard-swish same_bits_of mobilenetv3_small_100 cortex-a7
     ;;
 esac
 echo "$passed passed, $failed failed"

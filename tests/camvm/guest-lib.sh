@@ -1,7 +1,7 @@
 # What the tests have in common; read by the shell of each, which runs with -eu in /t.
 
 colours='--model colours.onnx --output jsonl'
-efficientnet='--model tf_efficientnet_lite0.onnx --output jsonl'
+efficientnet='--model tf_efficientnet_lite0.plan --output jsonl'
 
 # A run's results and its words: a line of JSON a frame, and the log with the summary.
 records=/tmp/records

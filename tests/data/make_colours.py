@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Make colours.onnx, a tiny classifier of a picture's average colour.
 
-    pip install -r ../../models/scripts/requirements.txt
+    pip install -r ../models/requirements.txt
     python make_colours.py
 
 It answers with the colour nearest to the picture's mean, in [0, 1] RGB: the

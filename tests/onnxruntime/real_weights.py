@@ -4,7 +4,7 @@
     real_weights.py PROGRAM       the edge-classify program
 
 The reference is PyTorch with Pillow (tests/reference/record_real.py); ours is the program's export, run by the program.
-The weights are those of weights.txt, installed in this environment as files: their code is not run.
+The weights are those of models/weights.txt, installed in this environment as files: their code is not run.
 """
 
 import csv

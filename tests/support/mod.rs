@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output};
 
-pub const MODEL: &str = "models/tf_efficientnet_lite0.onnx";
+pub const MODEL: &str = "tests/models/tf_efficientnet_lite0.onnx";
 
 /// The program, with nothing of the caller's settings.
 pub fn program() -> Command {

@@ -1,4 +1,4 @@
-# needs: models/tf_efficientnet_lite0.* models/imagenet_labels.txt
+# needs: models/tf_efficientnet_lite0.plan
 # needs: tests/photos/labelled/panda.jpg
 #
 # A photograph seen by a camera is classified as its file is.

@@ -387,7 +387,7 @@ def main():
     parser.add_argument("--wheel", type=Path, help=f"the {PACKAGE} {VERSION} wheel, if at hand")
     parser.add_argument(
         "--output", type=Path,
-        default=Path(__file__).resolve().parents[1] / "tf_efficientnet_lite0.onnx",
+        default=Path(__file__).resolve().parent / "tf_efficientnet_lite0.onnx",
     )
     args = parser.parse_args()
 
