@@ -7,8 +7,8 @@ use edge_classify_kernels::{Activation, Isa, Lines, Memory};
 use super::exact::exact;
 use super::simd::{LevelKernel, Levels, run};
 
-/// More than any vector's lanes.
-const PAD: usize = 16;
+/// Outputs of a panel: whole vectors, on every processor.
+const PANEL: usize = 16;
 
 /// Sums that the products of an output are in, in turn: the input `i`'s is in the sum `i % PARTS`.
 const PARTS: usize = 4;
@@ -25,7 +25,7 @@ pub struct PackedExcite {
 #[derive(Debug)]
 struct Layer {
     outputs: usize,
-    /// inputs x outputs, and below these the biases; the outputs are rounded up to a multiple of [`PAD`].
+    /// Panels of inputs x [`PANEL`] outputs, and below these the biases; each is read from its start to its end.
     weights: Lines,
 }
 
@@ -81,15 +81,17 @@ impl Layer {
             outputs * inputs,
             "weights of {outputs} x {inputs}"
         );
-        let stride = outputs.next_multiple_of(PAD);
         let mut packed = memory.take(Layer::len(inputs, outputs));
-        let to = packed.values_mut();
-        for (output, row) in weights.chunks_exact(inputs).enumerate() {
-            for (input, weight) in row.iter().enumerate() {
-                to[input * stride + output] = *weight;
+        let panels = packed.values_mut().chunks_exact_mut(Layer::panel(inputs));
+        let rows = weights.chunks(PANEL * inputs);
+        for ((panel, rows), bias) in panels.zip(rows).zip(bias.chunks(PANEL)) {
+            for (output, row) in rows.chunks_exact(inputs).enumerate() {
+                for (input, weight) in row.iter().enumerate() {
+                    panel[input * PANEL + output] = *weight;
+                }
             }
+            panel[inputs * PANEL..][..bias.len()].copy_from_slice(bias);
         }
-        to[inputs * stride..][..outputs].copy_from_slice(bias);
         Layer {
             outputs,
             weights: packed,
@@ -97,7 +99,12 @@ impl Layer {
     }
 
     fn len(inputs: usize, outputs: usize) -> usize {
-        (inputs + 1) * outputs.next_multiple_of(PAD)
+        outputs.div_ceil(PANEL) * Layer::panel(inputs)
+    }
+
+    /// Values of a panel.
+    fn panel(inputs: usize) -> usize {
+        (inputs + 1) * PANEL
     }
 }
 
@@ -155,59 +162,66 @@ impl LevelKernel for Dense<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Levels>(mut self, simd: S) {
-        let outputs = self.out.len();
-        let mut at = 0;
-        // Each has four sums: more chains than the additions take cycles.
-        while at + S::LANES < outputs {
-            self.vectors::<S, 2>(simd, at);
-            at += 2 * S::LANES;
-        }
-        if at < outputs {
-            self.vectors::<S, 1>(simd, at);
+    fn run<S: Levels>(self, simd: S) {
+        match S::LANES {
+            16 => self.panels::<S, 1>(simd),
+            8 => self.panels::<S, 2>(simd),
+            4 => self.panels::<S, 4>(simd),
+            lanes => unreachable!("vectors of {lanes}"),
         }
     }
 }
 
 impl Dense<'_> {
-    /// `N` vectors of outputs from `at` on, of which the last may have fewer.
+    /// Panels of `N` vectors each.
     #[inline(always)]
-    fn vectors<S: Levels, const N: usize>(&mut self, simd: S, at: usize) {
-        let stride = self.layer.outputs.next_multiple_of(PAD);
-        let mut rows = self.layer.weights.values().chunks_exact(stride);
-        // SAFETY: a row has whole vectors for all outputs.
-        let load = |row: &[f32], n: usize| unsafe {
-            simd.load(row[at + n * S::LANES..][..S::LANES].as_ptr())
-        };
-        let mut parts = [[simd.splat(0.0); PARTS]; N];
-        let mut add = |part: usize, x: f32| {
-            let row = rows.next().expect("a row for each input");
-            let x = simd.splat(x);
-            for (n, parts) in parts.iter_mut().enumerate() {
-                parts[part] = simd.add(parts[part], simd.mul(x, load(row, n)));
+    fn panels<S: Levels, const N: usize>(self, simd: S) {
+        assert_eq!(N * S::LANES, PANEL);
+        let panels = self.layer.weights.values();
+        let panels = panels.chunks_exact(Layer::panel(self.x.len()));
+        for (panel, out) in panels.zip(self.out.chunks_mut(PANEL)) {
+            let sums = sums::<S, N>(simd, self.x, panel);
+            for (sum, out) in sums.into_iter().zip(out.chunks_mut(S::LANES)) {
+                let value = exact(simd, self.activation, sum);
+                // SAFETY: so many values are there.
+                unsafe { simd.store_first(out.as_mut_ptr(), out.len(), value) };
             }
-        };
-        let (whole, rest) = self.x.as_chunks::<PARTS>();
-        for x in whole {
-            add(0, x[0]);
-            add(1, x[1]);
-            add(2, x[2]);
-            add(3, x[3]);
-        }
-        for (part, x) in rest.iter().enumerate() {
-            add(part, *x);
-        }
-        let bias = rows.next().expect("a row of biases");
-        for (n, [a, b, c, d]) in parts.into_iter().enumerate() {
-            let sum = simd.add(simd.add(a, b), simd.add(c, d));
-            let sum = simd.add(sum, load(bias, n));
-            let to = &mut self.out[at + n * S::LANES..];
-            let count = to.len().min(S::LANES);
-            let value = exact(simd, self.activation, sum);
-            // SAFETY: so many values are left.
-            unsafe { simd.store_first(to.as_mut_ptr(), count, value) };
         }
     }
+}
+
+/// Of `N` vectors of outputs, before their activation.
+#[inline(always)]
+fn sums<S: Levels, const N: usize>(simd: S, x: &[f32], panel: &[f32]) -> [S::V; N] {
+    let mut rows = panel.chunks_exact(PANEL);
+    // SAFETY: a row has `N` vectors.
+    let load = |row: &[f32], n: usize| unsafe {
+        simd.load(row[n * S::LANES..][..S::LANES].as_ptr())
+    };
+    let mut parts = [[simd.splat(0.0); PARTS]; N];
+    let mut add = |part: usize, x: f32| {
+        let row = rows.next().expect("a row for each input");
+        let x = simd.splat(x);
+        for (n, parts) in parts.iter_mut().enumerate() {
+            parts[part] = simd.add(parts[part], simd.mul(x, load(row, n)));
+        }
+    };
+    let (whole, rest) = x.as_chunks::<PARTS>();
+    for x in whole {
+        add(0, x[0]);
+        add(1, x[1]);
+        add(2, x[2]);
+        add(3, x[3]);
+    }
+    for (part, x) in rest.iter().enumerate() {
+        add(part, *x);
+    }
+    let bias = rows.next().expect("a row of biases");
+    std::array::from_fn(|n| {
+        let [a, b, c, d] = parts[n];
+        let sum = simd.add(simd.add(a, b), simd.add(c, d));
+        simd.add(sum, load(bias, n))
+    })
 }
 
 #[cfg(test)]
