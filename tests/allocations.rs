@@ -15,7 +15,14 @@ fn an_inference_allocates_nothing() {
         };
         let options = Options::new(threads).unwrap();
         let picture = vec![0.5; net.input().pixels() * net.input().channels];
-        let quantized = quantize(net, &[picture], &QuantizeOptions::PLAIN, &options).unwrap();
+        let quantized = quantize(
+            &net,
+            &[picture],
+            &QuantizeOptions::plain(),
+            &options,
+            &mut |_| (),
+        )
+        .unwrap();
         allocates_nothing(Program::Net(quantized.net), threads);
     }
 }

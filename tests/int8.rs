@@ -4,7 +4,8 @@ mod support;
 
 use std::path::Path;
 
-use support::{MODEL, program, records, run, stderr};
+use support::workshop::Workshop;
+use support::{MODEL, program, records, run, stderr, stdout};
 
 const CALIBRATION: &str = "tests/photos/calibration";
 const LABELLED: &str = "tests/photos/labelled";
@@ -25,16 +26,13 @@ fn some_photographs(directory: &Path, count: usize) -> String {
 }
 
 fn compile(photographs: &str, plan: &Path) {
+    compile_with(&[], photographs, plan);
+}
+
+fn compile_with(options: &[&str], photographs: &str, plan: &Path) {
     let plan = plan.to_str().unwrap();
-    let output = run(&[
-        "compile",
-        MODEL,
-        "--int8",
-        "--calibration",
-        photographs,
-        "-o",
-        plan,
-    ]);
+    let args = ["compile", MODEL, "--int8", "--calibration", photographs];
+    let output = run(&[&args, &["-o", plan][..], options].concat());
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
 }
 
@@ -146,4 +144,147 @@ fn without_photographs_nothing_is_quantized() {
         "nowhere: expected a directory",
     );
     refused(&["--calibration", &few], "3 photographs");
+}
+
+#[test]
+fn layers_in_float_run_among_those_in_int8() {
+    let directory = tempfile::tempdir().unwrap();
+    let photographs = some_photographs(directory.path(), 16);
+    let plan = directory.path().join("lite0.plan");
+    // The first layer, a depthwise one, a sum's, a whole block, and the last.
+    let listed = stdout(&run(&["inspect", MODEL]));
+    let is_layer = |line: &&str| {
+        let mut columns = line.split_whitespace();
+        let number = columns.next().unwrap_or_default();
+        number.parse::<usize>().is_ok() && columns.next() != Some("layers")
+    };
+    let names = listed.lines().filter(is_layer);
+    let names: Vec<&str> = names
+        .filter_map(|line| line.split_whitespace().last())
+        .collect();
+    let some = [0, 1, 9, 20, 21, 22, 40, names.len() - 1].map(|index| names[index]);
+    let options = ["--effort", "fast", "--float-layers", &some.join(",")];
+    compile_with(&options, &photographs, &plan);
+    let (float, mixed) = (top(MODEL), top(plan.to_str().unwrap()));
+    let agree = float.iter().zip(&mixed).filter(|(a, b)| a == b).count();
+    println!("agree on {agree} of {}", float.len());
+    assert!(agree >= 76, "{agree} of {}", float.len());
+}
+
+/// A small network compiled in a directory of its own.
+struct Small {
+    workshop: Workshop,
+}
+
+impl Small {
+    fn new() -> Small {
+        let workshop = Workshop::new();
+        let output = workshop.export("tiny", "synthetic", &["--classes", "10"]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        Small { workshop }
+    }
+
+    /// The plan's bytes, and what is said on stderr.
+    fn compile(&self, calibration: &str, options: &[&str]) -> (Option<Vec<u8>>, String) {
+        let plan = self.workshop.at("out/tiny.plan");
+        let _ = std::fs::remove_file(&plan);
+        let mut program = program();
+        program
+            .current_dir(self.workshop.directory.path())
+            .args(["compile", "out/tiny.onnx", "-o", "out/tiny.plan", "--int8"])
+            .args(["--calibration", calibration])
+            .args(options);
+        let output = program.output().unwrap();
+        let written = std::fs::read(&plan).ok();
+        assert_eq!(output.status.success(), written.is_some());
+        (written, stderr(&output))
+    }
+}
+
+#[test]
+fn synthetic_pictures_are_made_from_a_seed_and_warned_of() {
+    let small = Small::new();
+    let with_seed = |seed| small.compile("synthetic", &["--effort", "fast", "--seed", seed]);
+    let (first, says) = with_seed("1");
+    assert!(
+        says.contains("warn: calibrating with random pictures"),
+        "{says}"
+    );
+    assert!(first.is_some());
+    assert!(first == with_seed("1").0, "plans differ");
+    assert!(first != with_seed("2").0, "seeds give the same");
+    // A directory of that name.
+    let (none, says) = small.compile("./synthetic", &[]);
+    assert!(
+        none.is_none() && says.contains("expected a directory"),
+        "{says}"
+    );
+    let (none, says) = small.compile("synthetic", &["--max-drop", "5"]);
+    assert!(
+        none.is_none() && says.contains("--max-drop: random pictures"),
+        "{says}"
+    );
+}
+
+#[test]
+fn steps_and_layers_are_left_out() {
+    let small = Small::new();
+    let compile =
+        |options: &[&str]| small.compile("synthetic", &[options, &["--log", "debug"]].concat());
+    let (whole, says) = compile(&[]);
+    assert!(whole.is_some() && !says.contains("left out"), "{says}");
+    assert!(
+        says.contains("squeeze-and-excitation is in float by design"),
+        "{says}"
+    );
+    let (without, says) = compile(&["--without", "rounding", "--without", "bias-correction"]);
+    assert!(without.is_some() && without != whole, "{says}");
+    for step in ["rounding", "bias-correction"] {
+        assert!(says.contains(&format!("{step}: left out")), "{says}");
+    }
+    let model = small.workshop.at("out/tiny.onnx");
+    let listed = stdout(&run(&["inspect", model.to_str().unwrap()]));
+    let name = listed
+        .lines()
+        .nth(1)
+        .unwrap()
+        .split_whitespace()
+        .last()
+        .unwrap();
+    let (mixed, says) = compile(&["--float-layers", name]);
+    assert!(mixed.is_some() && mixed != whole);
+    assert!(
+        says.contains(&format!("{name}: asked for in float")),
+        "{says}"
+    );
+    let (none, says) = compile(&["--float-layers", &format!("{name}x")]);
+    assert!(none.is_none(), "{says}");
+    for part in [
+        format!("{name}x: no layer"),
+        format!("similar ones: {name}"),
+    ] {
+        assert!(says.contains(&part), "{part}: {says}");
+    }
+    let (high, says) = compile(&["--effort", "high"]);
+    assert!(high.is_some() && says.contains("; alone, "), "{says}");
+}
+
+#[test]
+fn what_changes_too_much_is_no_plan() {
+    let small = Small::new();
+    let photographs = some_photographs(small.workshop.directory.path(), 40);
+    let (plan, says) = small.compile(&photographs, &["--max-drop", "100"]);
+    assert!(plan.is_some(), "{says}");
+    let (plan, says) = small.compile(
+        &photographs,
+        &["--max-drop", "0", "--effort", "fast", "--log", "debug"],
+    );
+    println!("{says}");
+    match plan {
+        Some(_) => assert!(says.contains("0 of 5 get another class"), "{says}"),
+        None => assert!(
+            says.contains("pictures that were held back still get another class"),
+            "{says}"
+        ),
+    }
 }

@@ -5,15 +5,17 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use super::calibration;
+use super::calibration::Pictures;
 use super::host_args::CompileArgs;
+use super::int8_args::Int8Args;
+use super::quantization;
 use crate::daemon;
 use crate::engine::net::{Layer, Net, Shape};
 use crate::engine::{Options, Threads};
 use crate::model::{Installed, ModelCard, NewFile};
 use crate::plan::{self, Belongings};
 use crate::preprocess::{Size, Spec};
-use crate::quantize::{self, Comparison, QuantizeOptions, Quantized};
+use crate::quantize::Comparison;
 use crate::session::{Program, Session};
 
 pub fn compile(args: &CompileArgs) -> Result<()> {
@@ -47,8 +49,8 @@ pub fn compile(args: &CompileArgs) -> Result<()> {
             installed.file.display()
         );
     }
-    let net = match args.int8 {
-        true => quantized(net, args, &installed)?,
+    let net = match args.int8.int8 {
+        true => quantized(net, &args.int8, &installed)?,
         false => net.with_precision(args.precision),
     };
     let (layers, precision) = (net.layers().len(), net.precision());
@@ -74,11 +76,12 @@ pub fn compile(args: &CompileArgs) -> Result<()> {
 }
 
 /// The network in int8, calibrated with the photographs that are given.
-fn quantized(net: Net, args: &CompileArgs, installed: &Installed) -> Result<Net> {
-    let Some(directory) = &args.calibration else {
+fn quantized(net: Net, args: &Int8Args, installed: &Installed) -> Result<Net> {
+    let Some(calibration) = &args.calibration else {
         bail!(
             "--int8 needs photographs to calibrate with: give a directory of a hundred or so that are like those the \
-             camera will see, by --calibration DIR"
+             camera will see, by --calibration DIR; as a last resort, --calibration synthetic takes random pictures, which \
+             say nothing of accuracy"
         );
     };
     let Shape { height, width, .. } = net.input();
@@ -86,34 +89,28 @@ fn quantized(net: Net, args: &CompileArgs, installed: &Installed) -> Result<Net>
         Some(card) => card.preprocess.clone(),
         None => Spec::imagenet(Size::from_height_and_width((height, width))),
     };
-    let (pictures, held_back) = calibration::photographs(directory, &spec)?;
+    let pictures = Pictures::find(calibration, &spec, args.seed)?;
     let engine = Options::new(Threads::auto(None))?;
-    let options = QuantizeOptions::default();
     let named = || installed.file.display().to_string();
-    let quantized = quantize::quantize(net.clone(), &pictures, &options, &engine);
-    let Quantized {
-        net: quantized,
-        report,
-    } = quantized.with_context(named)?;
-    log::debug!("{} values have channels equalized", report.equalized);
-    for (layer, method) in &report.ranges {
-        log::debug!("{layer}: range by {method}");
-    }
-    for (layer, decibel) in &report.layers {
-        log::debug!("{layer}: {decibel:.1} dB of signal to quantization noise");
-    }
-    let comparison = compare([net, quantized.clone()], &held_back, &engine).with_context(named)?;
+    let quantized = quantization::quantize(&net, args, &pictures, &engine).with_context(named)?;
+    let nets = [net, quantized.net.clone()];
+    let comparison = compare(nets, &pictures.held_back, &engine).with_context(named)?;
     let (cosine, least) = comparison.cosine();
     // Nobody may be listening any more.
     let _ = writeln!(
         io::stderr(),
-        "calibrated with {} photographs; of {} others, {} get the same class as before; cosine of logits {cosine:.4}, \
+        "calibrated with {} {}; of {} others, {} get the same class as before; cosine of logits {cosine:.4}, \
          {least:.4} at least",
-        pictures.len(),
+        pictures.calibrating.len(),
+        if pictures.synthetic {
+            "random pictures"
+        } else {
+            "photographs"
+        },
         comparison.pictures,
         comparison.agreements,
     );
-    Ok(quantized)
+    Ok(quantized.net)
 }
 
 /// What two networks say of the same pictures.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::args::Preprocessing;
+use super::int8_args::Int8Args;
 use super::values::{at_least_one, precision};
 use crate::engine::Precision;
 use crate::preprocess::Interpolation;
@@ -23,13 +24,8 @@ pub struct CompileArgs {
     #[arg(long, value_name = "f32|fp16", default_value_t = Precision::F32, value_parser = precision)]
     pub precision: Precision,
 
-    /// Quantize the network to int8, with photographs to calibrate with
-    #[arg(long, conflicts_with = "precision")]
-    pub int8: bool,
-
-    /// Directory of photographs like those that the network will see, 16 at least: for --int8
-    #[arg(long, value_name = "DIR", requires = "int8")]
-    pub calibration: Option<PathBuf>,
+    #[command(flatten)]
+    pub int8: Int8Args,
 }
 
 #[derive(Debug, Args)]

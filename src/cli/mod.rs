@@ -18,10 +18,18 @@ mod export;
 mod host_args;
 mod infer;
 mod inspect;
+#[cfg(feature = "host")]
+mod int8_args;
+#[cfg(feature = "host")]
+mod layer_names;
 mod models;
+#[cfg(feature = "host")]
+mod quantization;
 mod run;
 #[cfg(feature = "host")]
 mod stoppable;
+#[cfg(feature = "host")]
+mod synthetic_pictures;
 mod table;
 mod validate;
 mod values;

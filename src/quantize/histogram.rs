@@ -96,6 +96,19 @@ impl Histogram {
         })
     }
 
+    /// Counts in so many equal parts of what is between `low` and `high`, which are the least and the largest value.
+    pub fn parts(&self, low: f32, high: f32, parts: usize) -> Vec<u64> {
+        let mut counts = vec![0; parts];
+        let (low, high) = (f64::from(low), f64::from(high));
+        let mut add = |value: f64, count: u64| {
+            let part = (value - low) / (high - low).max(f64::MIN_POSITIVE) * parts as f64;
+            counts[(part as usize).min(parts - 1)] += count;
+        };
+        self.bins().for_each(|(middle, count)| add(middle, count));
+        add(0.0, self.zeros);
+        counts
+    }
+
     /// The bounds between which all but the part `beyond` of values are, on each side, and 0 is.
     pub fn percentile(&self, beyond: f64) -> (f64, f64) {
         let allowed = (self.count() as f64 * beyond) as u64;
@@ -144,6 +157,24 @@ mod tests {
                 prop_assert!((low..=high).contains(&f64::from(value)));
             }
         }
+    }
+
+    #[test]
+    fn parts_have_all_counts() {
+        let mut histogram = Histogram::default();
+        let values: Vec<f32> = (0..1000).map(|value| value as f32 / 100.0 - 2.0).collect();
+        histogram.add(&values);
+        histogram.add(&[0.0; 50]);
+        let parts = histogram.parts(-2.0, 7.99, 10);
+        assert_eq!(parts.iter().sum::<u64>(), 1050);
+        for (part, count) in parts.into_iter().enumerate() {
+            let expected = if part == 2 { 150 } else { 100 };
+            assert!(count.abs_diff(expected) <= 2, "{part}: {count}");
+        }
+        let mut same = Histogram::default();
+        same.add(&[3.0; 7]);
+        assert_eq!(same.parts(3.0, 3.0, 4).iter().sum::<u64>(), 7);
+        assert_eq!(Histogram::default().parts(0.0, 0.0, 4), [0; 4]);
     }
 
     #[test]

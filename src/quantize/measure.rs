@@ -53,12 +53,21 @@ impl Comparison {
     }
 }
 
+/// A finite number, whatever is compared.
 fn decibel(signal: f64, noise: f64) -> f64 {
-    10.0 * (signal / noise.max(f64::MIN_POSITIVE)).log10()
+    /// Far beyond what sums of f32 can be told apart by.
+    const MOST: f64 = 200.0;
+    let [signal, noise] = [signal, noise].map(|sum| sum.max(f64::MIN_POSITIVE));
+    let decibel = 10.0 * (signal / noise).log10();
+    if noise <= f64::MIN_POSITIVE {
+        MOST
+    } else {
+        decibel.clamp(-MOST, MOST)
+    }
 }
 
 /// The first of the largest.
-fn largest(logits: &[f32]) -> usize {
+pub fn largest(logits: &[f32]) -> usize {
     let logits = logits.iter().enumerate();
     let largest = logits.fold((0, f32::NEG_INFINITY), |best, (index, logit)| {
         if *logit > best.1 {

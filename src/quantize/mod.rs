@@ -3,33 +3,46 @@
 //! Channels are equalized where that leaves the network as it is ([`equalize`]); layers are placed in levels or float
 //! ([`placement`]); what the values are like is looked at ([`observe`], [`statistics`]) and ranges are chosen from that
 //! ([`ranges`]); weights are rounded so that outputs change least ([`weights`], [`rounding`]), and biases make up for what
-//! still changes in the mean ([`bias`]). On the same kind of processor, the same network and pictures always give
+//! still changes in the mean ([`bias`]). Where too much is lost, the layers to which the logits are most sensitive stay in
+//! float ([`sensitivity`], [`mixed`]). On the same kind of processor, the same network and pictures always give
 //! the same result.
 
 mod bias;
+mod describe;
 mod equalize;
 mod histogram;
+mod machine;
 mod measure;
+mod mixed;
 mod moments;
 mod observe;
 mod options;
 mod placement;
+mod progress;
 mod quantizer;
+mod range_choice;
 mod ranges;
+mod reference;
 mod rounding;
+mod sensitivity;
 mod statistics;
 #[cfg(test)]
 mod tests;
+mod weight_choice;
 mod weights;
 
 use thiserror::Error;
 
 use crate::engine::EngineError;
 use crate::engine::net::{Net, NetError};
+use crate::report::Report;
 
+pub use describe::SENSITIVE;
 pub use measure::Comparison;
+pub use mixed::{Limit, quantize_within};
 pub use observe::Simulation;
-pub use options::{QuantizeOptions, Range};
+pub use options::{QuantizeOptions, Range, Step};
+pub use progress::Progress;
 pub use quantizer::quantize;
 pub use ranges::Method;
 
@@ -37,18 +50,8 @@ pub use ranges::Method;
 #[derive(Debug)]
 pub struct Quantized {
     pub net: Net,
-    pub report: QuantizeReport,
-}
-
-/// What was done, and what it cost.
-#[derive(Debug, Clone, Default)]
-pub struct QuantizeReport {
-    /// Values whose channels were equalized.
-    pub equalized: usize,
-    /// For each layer of the quantized network: its name, and the ratio of signal to quantization noise in its output, in dB.
-    pub layers: Vec<(String, f64)>,
-    /// For each value in levels: the layer that writes it first, and how its range was chosen.
-    pub ranges: Vec<(String, Method)>,
+    /// What was done, and what it cost; what comes of photographs that were held back is left for others to add.
+    pub report: Report,
     /// Float against simulated levels, on the pictures that were given.
     pub comparison: Comparison,
 }
@@ -66,6 +69,19 @@ pub enum QuantizeError {
     NotFinite { layer: String },
     #[error("no layer of this network can compute in int8; use it in float")]
     NoLayers,
+    #[error(
+        "with up to {in_float} of its most sensitive layers in float, {changed} of {pictures} pictures that were held back \
+         still get another class, and no more than {allowed} may; allow more, or calibrate with more photographs like those \
+         it will see"
+    )]
+    TooDifferent {
+        pictures: usize,
+        allowed: usize,
+        /// In the best attempt.
+        changed: usize,
+        /// In the last attempt.
+        in_float: usize,
+    },
     #[error("layer '{layer}': {problem}")]
     Weights { layer: String, problem: String },
     #[error("the quantized network is not sound: {0}")]

@@ -56,7 +56,8 @@ pub fn place(net: &Net, keep: &dyn Fn(usize) -> bool) -> Result<Placed, NetError
     })
 }
 
-fn has_kernel(kind: &Kind) -> bool {
+/// Whether layers of this kind can compute in levels.
+pub fn has_kernel(kind: &Kind) -> bool {
     !matches!(
         kind,
         Kind::Excite { .. } | Kind::Affine { .. } | Kind::Part { .. }

@@ -1,350 +1,333 @@
 //! The steps in their order.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use edge_classify_int8::Quantization;
 
-use crate::engine::net::{Layer, Net, Weights};
-use crate::engine::{Observed, Options, Team};
+use crate::engine::Options;
+use crate::engine::net::Net;
+use crate::report::{self, Report};
 
+use super::describe::{self, Float};
 use super::equalize::{EqualizeError, equalize};
+use super::machine::Machine;
 use super::measure::{Comparison, LayerNoise};
-use super::moments::Moments;
-use super::observe::Simulation;
 use super::placement::{Placed, place};
+use super::progress::Work;
+use super::range_choice::{self, Choice, Choices};
 use super::ranges::Method;
+use super::reference::Reference;
+use super::sensitivity;
 use super::statistics::Statistics;
-use super::weights::{WeightLevels, parameters, parameters_mut};
-use super::{QuantizeError, QuantizeOptions, QuantizeReport, Quantized, Range, bias, rounding};
+use super::weight_choice::{self, Chosen};
+use super::{Progress, QuantizeError, QuantizeOptions, Quantized, Range, Step};
 
-/// Quantizes a network with pictures of f32 in planes, run on this machine as `engine` says.
+/// Pictures that steps are compared with, and layers.
+const COMPARED: usize = 16;
+
+/// Quantizes a network with pictures of f32 in planes, run on this machine as `engine` says; `tell` hears how far that
+/// has come.
 pub fn quantize(
-    net: Net,
+    net: &Net,
     pictures: &[Vec<f32>],
     options: &QuantizeOptions,
     engine: &Options,
+    tell: &mut dyn FnMut(Progress),
 ) -> Result<Quantized, QuantizeError> {
-    if pictures.is_empty() {
-        return Err(QuantizeError::NoPictures);
-    }
-    let team = Arc::new(Team::new(engine.threads)?);
-    let machine = Machine { engine, team };
-    let mut report = QuantizeReport::default();
-    let net = if options.equalize {
-        let statistics = machine.statistics(&net, pictures)?;
-        let (net, equalized) = equalize(&net, &statistics).map_err(|error| match error {
-            EqualizeError::Net(error) => QuantizeError::Net(error),
-            EqualizeError::Weights { layer, problem } => QuantizeError::Weights { layer, problem },
-        })?;
-        report.equalized = equalized;
-        net
-    } else {
-        net
+    let mut machine = Machine::new(engine, Work::new(tell))?;
+    let quantizer = Quantizer {
+        net,
+        pictures,
+        options,
     };
-    let placed = place(&net, &|_| false)?;
-    if !placed.in_levels.contains(&true) {
-        return Err(QuantizeError::NoLayers);
-    }
-    let mut quantizer = Quantizer::new(placed, pictures, options, machine)?;
-    quantizer.choose_ranges()?;
-    quantizer.choose_weights()?;
-    quantizer.measure(&mut report)?;
-    let net = quantizer.net()?;
-    Ok(Quantized { net, report })
+    let outcome = quantizer.run(&Attempt::default(), &mut machine)?;
+    Ok(outcome.quantized)
 }
 
-/// Of weights of a channel, for its bias to be no larger a sum than an f32 tells from its neighbours: some channels are
-/// hardly more than that.
-fn least_scale(bias: f32, input_scale: f32) -> f32 {
-    const LARGEST: f32 = (1 << 24) as f32;
-    bias.abs() / LARGEST / input_scale
+pub struct Quantizer<'a> {
+    pub net: &'a Net,
+    pub pictures: &'a [Vec<f32>],
+    pub options: &'a QuantizeOptions,
 }
 
-/// What the network is run with.
-struct Machine<'a> {
-    engine: &'a Options,
-    team: Arc<Team>,
+/// What earlier attempts at the same network have found.
+#[derive(Debug, Default)]
+pub struct Attempt {
+    /// Layers that are too sensitive for int8, by their index in the network.
+    pub sensitive: Vec<usize>,
+    /// As [`Outcome::sensitivities`], if they have been measured.
+    pub sensitivities: Vec<Option<f64>>,
+    /// Ranges that have been chosen, by the layer that writes the value.
+    pub known: BTreeMap<String, Choice>,
 }
 
-impl Machine<'_> {
-    fn simulation(
-        &self,
-        net: &Net,
-        quantizations: &[Option<Quantization>],
-    ) -> Result<Simulation, QuantizeError> {
-        let simulation = Simulation::new(net, quantizations, self.engine, &self.team)?;
-        Ok(simulation)
-    }
-
-    /// Of all values, in float.
-    fn statistics(
-        &self,
-        net: &Net,
-        pictures: &[Vec<f32>],
-    ) -> Result<Vec<Statistics>, QuantizeError> {
-        let mut statistics = Statistics::of_values(net);
-        let mut simulation = self.simulation(net, &[])?;
-        for picture in pictures {
-            simulation.run(picture, &mut |observed| {
-                Statistics::see(&mut statistics, net, &observed);
-            })?;
-        }
-        let faulty = |layer: &&Layer| statistics[layer.output.value].histogram.is_faulty();
-        match net.layers().iter().find(faulty) {
-            Some(layer) => Err(QuantizeError::NotFinite {
-                layer: layer.name.clone(),
-            }),
-            None => Ok(statistics),
-        }
-    }
-}
-
-struct Quantizer<'a> {
+pub struct Outcome<'a> {
+    pub quantized: Quantized,
+    /// Of each layer of the network that computes in levels, by its index there: signal to noise in the logits where it
+    /// alone does, in dB. Empty where they have not been measured.
+    pub sensitivities: Vec<Option<f64>>,
     placed: Placed,
-    pictures: &'a [Vec<f32>],
-    options: &'a QuantizeOptions,
-    machine: Machine<'a>,
-    /// Logits in float.
-    logits: Vec<Vec<f32>>,
-    quantizations: Vec<Option<Quantization>>,
-    methods: Vec<Option<Method>>,
-    /// Of each layer: weights in levels, and biases for them.
-    levels: Vec<Option<WeightLevels>>,
-    biases: Vec<Option<Vec<f32>>>,
+    choices: Choices,
+    chosen: Chosen,
+    reference: Reference<'a>,
+    origins: Vec<Option<usize>>,
 }
 
 impl<'a> Quantizer<'a> {
-    fn new(
-        placed: Placed,
-        pictures: &'a [Vec<f32>],
-        options: &'a QuantizeOptions,
-        machine: Machine<'a>,
-    ) -> Result<Self, QuantizeError> {
-        let (values, layers) = (placed.in_levels.len(), placed.net.layers().len());
-        Ok(Quantizer {
-            placed,
-            pictures,
-            options,
-            machine,
-            logits: Vec::new(),
-            quantizations: vec![None; values],
-            methods: vec![None; values],
-            levels: vec![None; layers],
-            biases: vec![None; layers],
-        })
-    }
-
-    /// Gives every value that is of levels its quantization.
-    fn choose_ranges(&mut self) -> Result<(), QuantizeError> {
-        let net = &self.placed.net;
-        let mut statistics = self.machine.statistics(net, self.pictures)?;
-        for value in (0..statistics.len()).rev() {
-            let leader = self.placed.shared[value];
-            if leader != value {
-                let own = statistics[value].clone();
-                statistics[leader].join(&own);
-            }
+    pub fn run(
+        &self,
+        attempt: &Attempt,
+        machine: &mut Machine,
+    ) -> Result<Outcome<'a>, QuantizeError> {
+        if self.pictures.is_empty() {
+            return Err(QuantizeError::NoPictures);
         }
-        let leaders = (0..statistics.len())
-            .filter(|value| self.placed.in_levels[*value] && self.placed.shared[*value] == *value);
-        let mut trial = self.machine.simulation(net, &[])?;
-        for leader in leaders.collect::<Vec<_>>() {
-            let (low, high) = statistics[leader].range();
-            let histogram = &statistics[leader].histogram;
-            let candidate = |method: Method| method.quantization(histogram, low, high);
-            let method = match self.options.range {
-                Range::By(method) => method,
-                Range::Measured { pictures } => {
-                    let candidates = Method::ALL.map(|method| (method, candidate(method)));
-                    self.least_noise(&mut trial, leader, &candidates, pictures)?
-                }
-            };
-            self.set_range(leader, method, candidate(method));
+        let asked = &self.options.in_float;
+        let keep = |layer: usize| asked.contains(&layer) || attempt.sensitive.contains(&layer);
+        let placed = place(self.net, &keep)?;
+        if !placed.in_levels.contains(&true) {
+            return Err(QuantizeError::NoLayers);
         }
-        Ok(())
-    }
-
-    fn set_range(&mut self, leader: usize, method: Method, quantization: Quantization) {
-        for value in self.sharing(leader) {
-            self.quantizations[value] = Some(quantization);
-            self.methods[value] = Some(method);
-        }
-    }
-
-    fn sharing(&self, leader: usize) -> Vec<usize> {
-        let values = 0..self.placed.shared.len();
-        values
-            .filter(|value| self.placed.shared[*value] == leader)
-            .collect()
-    }
-
-    /// The method whose levels change the logits least where all else is in float.
-    fn least_noise(
-        &mut self,
-        trial: &mut Simulation,
-        leader: usize,
-        candidates: &[(Method, Quantization)],
-        pictures: usize,
-    ) -> Result<Method, QuantizeError> {
-        // From all of them, as neighbours may be alike.
-        let step = self.pictures.len().div_ceil(pictures.max(1));
-        let pictures = self.pictures.iter().step_by(step);
-        if self.logits.is_empty() {
-            trial.round_to(&self.placed.net, &[]);
-            for picture in pictures.clone() {
-                self.logits.push(trial.run(picture, &mut |_| ())?);
-            }
-        }
-        let mut best = (candidates[0].0, f64::NEG_INFINITY);
-        let mut tried: Vec<Quantization> = Vec::new();
-        for (method, candidate) in candidates {
-            if tried.contains(candidate) {
-                continue;
-            }
-            tried.push(*candidate);
-            let mut quantizations = vec![None; self.quantizations.len()];
-            for value in self.sharing(leader) {
-                quantizations[value] = Some(*candidate);
-            }
-            trial.round_to(&self.placed.net, &quantizations);
-            let mut comparison = Comparison::default();
-            for (picture, logits) in pictures.clone().zip(&self.logits) {
-                comparison.add(logits, &trial.run(picture, &mut |_| ())?);
-            }
-            if comparison.signal_to_noise() > best.1 {
-                best = (*method, comparison.signal_to_noise());
-            }
-        }
-        Ok(best.0)
-    }
-
-    /// Rounds the weights of all layers that compute in levels, and corrects their biases.
-    fn choose_weights(&mut self) -> Result<(), QuantizeError> {
-        let QuantizeOptions {
-            shrink_weights,
-            round_weights,
-            correct_biases,
-            ..
-        } = *self.options;
-        let unrounded = self.moments(correct_biases, round_weights || shrink_weights)?;
-        for (index, layer) in self.placed.net.layers().iter().enumerate() {
-            let Some((weights, bias)) = parameters(&layer.kind) else {
-                continue;
-            };
-            if !self.placed.computes_in_levels(index) {
-                continue;
-            }
-            let unreadable = |problem| QuantizeError::Weights {
-                layer: layer.name.clone(),
-                problem,
-            };
-            let values = weights.values().map_err(unreadable)?;
-            let moments = unrounded[index].as_ref();
-            let bias = bias.values().map_err(unreadable)?;
-            let input = self.quantizations[layer.input.value].map_or(1.0, |input| input.scale);
-            let least: Vec<f32> = bias.iter().map(|bias| least_scale(*bias, input)).collect();
-            let mut levels = match moments.filter(|_| shrink_weights) {
-                Some(moments) => {
-                    let squares = moments.squares(correct_biases);
-                    let len = moments.row_len();
-                    let importance = |row: usize, column: usize| {
-                        let first = if moments.is_by_channel() {
-                            row * len
-                        } else {
-                            0
-                        };
-                        squares[first + column]
-                    };
-                    WeightLevels::nearest(&values, &least, Some(&importance))
-                }
-                None => WeightLevels::nearest(&values, &least, None),
-            };
-            if let Some(moments) = moments.filter(|_| round_weights) {
-                let threads = self.machine.engine.threads.get();
-                rounding::round(&mut levels, &values, moments, correct_biases, threads);
-            }
-            self.biases[index] = Some(match moments.filter(|_| correct_biases) {
-                Some(moments) => bias::correct(&bias, &values, &levels.values(), moments),
-                None => bias.into_owned(),
-            });
-            self.levels[index] = Some(levels);
-        }
-        Ok(())
-    }
-
-    /// Of what each layer of levels reads; none where neither means nor products are wanted.
-    fn moments(&self, means: bool, products: bool) -> Result<Vec<Option<Moments>>, QuantizeError> {
-        let net = &self.placed.net;
-        let wanted = |layer: usize| {
-            let wanted = (means || products) && self.placed.computes_in_levels(layer);
-            wanted.then(|| Moments::new(net, layer, products))?
+        machine.work.expect(self.cost(&placed));
+        machine.work.start("looking at values");
+        let statistics = machine.statistics(&placed.net, self.pictures)?;
+        let seen = range_choice::joined(&placed, &statistics);
+        let reference = Reference::new(&placed.net, self.pictures, COMPARED, machine)?;
+        let mut steps = Steps {
+            taken: Vec::new(),
+            reference: &reference,
         };
-        let mut moments: Vec<Option<Moments>> = (0..net.layers().len()).map(wanted).collect();
-        if moments.iter().all(Option::is_none) {
-            return Ok(moments);
-        }
-        let mut simulation = self.machine.simulation(net, &self.quantizations)?;
-        for (number, picture) in self.pictures.iter().enumerate() {
-            simulation.run(picture, &mut |observed: Observed| {
-                if let Some(moments) = &mut moments[observed.layer] {
-                    moments.see(net, &observed, number);
-                }
-            })?;
-        }
-        Ok(moments)
-    }
-
-    /// The network in levels.
-    fn net(&self) -> Result<Net, QuantizeError> {
-        let net = self.with_weights(|levels| {
-            Weights::quantized(levels.levels.clone(), levels.scales.clone())
-        })?;
-        Ok(net.with_quantizations(self.quantizations.clone())?)
-    }
-
-    /// The network in float with the weights that were chosen, as their levels stand for them.
-    fn simulated(&self) -> Result<Net, QuantizeError> {
-        self.with_weights(|levels| Weights::from(levels.values()))
-    }
-
-    fn with_weights(&self, form: impl Fn(&WeightLevels) -> Weights) -> Result<Net, QuantizeError> {
-        let net = &self.placed.net;
-        let mut layers = net.layers().to_vec();
-        let chosen = self.levels.iter().zip(&self.biases);
-        for (layer, (levels, corrected)) in layers.iter_mut().zip(chosen) {
-            let (Some(levels), Some(corrected)) = (levels, corrected) else {
-                continue;
-            };
-            if let Some((weights, bias)) = parameters_mut(&mut layer.kind) {
-                *weights = form(levels);
-                *bias = Weights::from(corrected.clone());
+        let bare = [Step::ShrunkScales, Step::BiasCorrection, Step::Rounding]
+            .into_iter()
+            .fold(self.options.clone(), QuantizeOptions::without);
+        let plain = |placed: &Placed, seen: &[Statistics], machine: &mut Machine| {
+            let ranges = range_choice::by_method(placed, seen, Method::MinMax);
+            let chosen =
+                weight_choice::choose(placed, &ranges.quantizations(), &[], &bare, machine);
+            Ok::<_, QuantizeError>((ranges, chosen?))
+        };
+        let (ranges, chosen) = plain(&placed, &seen, machine)?;
+        steps.take("plain", &placed, &ranges, &chosen, machine)?;
+        let (placed, seen) = match self.options.equalize {
+            true => {
+                machine.work.start("equalizing channels");
+                let net = self.equalized(&statistics)?;
+                let placed = place(&net, &keep)?;
+                let statistics = machine.statistics(&placed.net, self.pictures)?;
+                let seen = range_choice::joined(&placed, &statistics);
+                let (ranges, chosen) = plain(&placed, &seen, machine)?;
+                let name = Step::Equalization.name();
+                steps.take(name, &placed, &ranges, &chosen, machine)?;
+                (placed, seen)
             }
+            false => {
+                steps.leave(Step::Equalization);
+                (placed, seen)
+            }
+        };
+        machine.work.start("choosing ranges");
+        let choices = range_choice::choose(
+            &placed,
+            &seen,
+            self.pictures,
+            self.options.range,
+            &attempt.known,
+            machine,
+        )?;
+        let quantizations = choices.quantizations();
+        let mut chosen = weight_choice::choose(&placed, &quantizations, &[], &bare, machine)?;
+        match self.options.takes(Step::Ranges) {
+            true => steps.take(Step::Ranges.name(), &placed, &choices, &chosen, machine)?,
+            false => steps.leave(Step::Ranges),
         }
-        let values = net.values().to_vec();
-        Ok(Net::new(values, layers, net.input_value(), net.output())?)
+        machine.work.start("looking at products");
+        let moments = weight_choice::moments(
+            &placed,
+            &quantizations,
+            self.pictures,
+            self.options,
+            machine,
+        )?;
+        machine.work.start("rounding weights");
+        let of_weights = [Step::ShrunkScales, Step::BiasCorrection, Step::Rounding];
+        for (index, step) in of_weights.into_iter().enumerate() {
+            if !self.options.takes(step) {
+                steps.leave(step);
+                continue;
+            }
+            let later = of_weights[index + 1..].iter().copied();
+            let options = later.fold(self.options.clone(), QuantizeOptions::without);
+            chosen = weight_choice::choose(&placed, &quantizations, &moments, &options, machine)?;
+            steps.take(step.name(), &placed, &choices, &chosen, machine)?;
+        }
+        let steps = steps.taken;
+        machine.work.start("measuring");
+        let (comparison, noise) = self.measure(&placed, &quantizations, &chosen, machine)?;
+        let net = chosen.in_levels(&placed, quantizations)?;
+        let mut outcome = Outcome {
+            origins: describe::origins(self.net, &placed.net),
+            quantized: Quantized {
+                net,
+                report: Report::default(),
+                comparison,
+            },
+            sensitivities: attempt.sensitivities.clone(),
+            placed,
+            choices,
+            chosen,
+            reference,
+        };
+        if self.options.sensitivity && outcome.sensitivities.is_empty() {
+            outcome.sensitivities = outcome.measure_sensitivities(machine)?;
+        }
+        let why = Float {
+            asked,
+            sensitive: &attempt.sensitive,
+        };
+        outcome.quantized.report = Report {
+            steps,
+            layers: describe::layers(
+                &outcome.placed,
+                &outcome.origins,
+                &noise.signal_to_noise(),
+                &outcome.sensitivities,
+                &why,
+            ),
+            ranges: describe::ranges(&outcome.placed, &outcome.choices, &seen),
+            size: describe::sizes(self.net, &outcome.quantized.net),
+            ..Report::default()
+        };
+        outcome.quantized.report.calibration.pictures = self.pictures.len();
+        Ok(outcome)
     }
 
-    fn measure(&self, report: &mut QuantizeReport) -> Result<(), QuantizeError> {
-        let net = self.simulated()?;
-        let mut float = self.machine.simulation(&self.placed.net, &[])?;
-        let mut quantized = self.machine.simulation(&net, &self.quantizations)?;
+    /// Of all that [`Quantizer::run`] does, in runs of the network.
+    fn cost(&self, placed: &Placed) -> u64 {
+        let (all, options) = (self.pictures.len() as u64, self.options);
+        let compared = all.min(COMPARED as u64);
+        let steps = Step::ALL
+            .iter()
+            .filter(|step| options.takes(**step))
+            .count() as u64;
+        let ranges = match options.range {
+            Range::By(_) => 0,
+            Range::Measured { pictures } => {
+                let tried = range_choice::leaders(placed).len() * Method::ALL.len();
+                tried as u64 * all.min(pictures as u64)
+            }
+        };
+        let layers = placed.net.layers();
+        let rounding = match options.round_weights {
+            0 => 0,
+            _ => {
+                let costs = layers.iter().enumerate().map(|(index, layer)| {
+                    let counts = placed.computes_in_levels(index);
+                    u64::from(counts) * weight_choice::rounding_cost(&placed.net, layer)
+                });
+                costs.sum()
+            }
+        };
+        let sensitivity = match options.sensitivity {
+            true => layers.len() as u64 * (compared + sensitivity::PACKING),
+            false => 0,
+        };
+        let looks = 2 + u64::from(options.equalize);
+        looks * all + (1 + steps) * compared + ranges + rounding + 2 * all + sensitivity
+    }
+
+    /// The network with its channels equalized. Values that it had before it was placed keep their index in `statistics`.
+    fn equalized(&self, statistics: &[Statistics]) -> Result<Net, QuantizeError> {
+        let statistics = &statistics[..self.net.values().len()];
+        let (net, values) = equalize(self.net, statistics).map_err(|error| match error {
+            EqualizeError::Net(error) => QuantizeError::Net(error),
+            EqualizeError::Weights { layer, problem } => QuantizeError::Weights { layer, problem },
+        })?;
+        log::debug!("{values} values have channels equalized");
+        Ok(net)
+    }
+
+    /// What is left of the network on all pictures, and in its layers.
+    fn measure(
+        &self,
+        placed: &Placed,
+        quantizations: &[Option<Quantization>],
+        chosen: &Chosen,
+        machine: &mut Machine,
+    ) -> Result<(Comparison, LayerNoise), QuantizeError> {
+        let net = chosen.simulated(placed)?;
+        let mut float = machine.simulation(&placed.net, &[])?;
+        let mut quantized = machine.simulation(&net, quantizations)?;
         let mut noise = LayerNoise::new(&net);
+        let mut comparison = Comparison::default();
         for picture in self.pictures {
             let expected = float.run(picture, &mut |observed| noise.see_float(&net, &observed))?;
             let found = quantized.run(picture, &mut |observed| {
                 noise.see_quantized(&net, &observed);
             })?;
-            report.comparison.add(&expected, &found);
+            comparison.add(&expected, &found);
+            machine.work.advance(2);
         }
-        let names = net.layers().iter().map(|layer| layer.name.clone());
-        report.layers = names.zip(noise.signal_to_noise()).collect();
-        let methods = self.methods.iter().enumerate();
-        let named = methods.filter_map(|(value, method)| {
-            let mut layers = net.layers().iter();
-            let writer = layers.find(|layer| layer.output.value == value)?;
-            Some((writer.name.clone(), (*method)?))
+        Ok((comparison, noise))
+    }
+}
+
+impl Outcome<'_> {
+    /// As [`Outcome::sensitivities`].
+    pub fn measure_sensitivities(
+        &self,
+        machine: &mut Machine,
+    ) -> Result<Vec<Option<f64>>, QuantizeError> {
+        machine.work.start("measuring sensitivity");
+        sensitivity::sensitivities(
+            &self.placed,
+            &self.origins,
+            &self.choices.quantizations(),
+            &self.chosen,
+            &self.reference,
+            machine,
+        )
+    }
+
+    /// Ranges that were tried, for further attempts.
+    pub fn known(&self) -> BTreeMap<String, Choice> {
+        self.choices.by_writer(&self.placed)
+    }
+}
+
+/// Steps as they are taken, each measured with those before it.
+struct Steps<'a> {
+    taken: Vec<report::Step>,
+    reference: &'a Reference<'a>,
+}
+
+impl Steps<'_> {
+    fn take(
+        &mut self,
+        name: &str,
+        placed: &Placed,
+        choices: &Choices,
+        chosen: &Chosen,
+        machine: &mut Machine,
+    ) -> Result<(), QuantizeError> {
+        let net = chosen.simulated(placed)?;
+        let quantizations = choices.quantizations();
+        let found = self
+            .reference
+            .signal_to_noise_of(&net, &quantizations, machine)?;
+        machine.work.advance(self.reference.pictures() as u64);
+        self.taken.push(report::Step {
+            name: name.to_owned(),
+            taken: true,
+            signal_to_noise: Some(found),
         });
-        report.ranges = named.collect();
         Ok(())
+    }
+
+    fn leave(&mut self, step: Step) {
+        self.taken.push(report::Step {
+            name: step.name().to_owned(),
+            taken: false,
+            signal_to_noise: None,
+        });
     }
 }

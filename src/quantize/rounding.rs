@@ -7,18 +7,17 @@
 use super::moments::Moments;
 use super::weights::{MOST, WeightLevels};
 
-/// Times that all weights of a row are looked at.
-const SWEEPS: usize = 20;
-
 /// Levels that a weight may be from its nearest one.
 const FURTHER: f32 = 2.0;
 
 /// Moves `levels` for `values`, with so many threads. `about_means`: whether the bias makes up for a change of the mean.
+/// `sweeps`: times that all weights of a row are looked at, at most.
 pub fn round(
     levels: &mut WeightLevels,
     values: &[f32],
     moments: &Moments,
     about_means: bool,
+    sweeps: usize,
     threads: usize,
 ) {
     let len = moments.row_len();
@@ -45,7 +44,7 @@ pub fn round(
                         None => moments.second(part * each + row, about_means),
                     };
                     if let Some(moments) = own.as_deref().or(of_all) {
-                        descend(levels, values, *scale, moments);
+                        descend(levels, values, *scale, moments, sweeps);
                     }
                 }
             });
@@ -54,7 +53,7 @@ pub fn round(
 }
 
 /// Of one row.
-fn descend(levels: &mut [i8], values: &[f32], scale: f32, moments: &[f32]) {
+fn descend(levels: &mut [i8], values: &[f32], scale: f32, moments: &[f32], sweeps: usize) {
     let len = levels.len();
     let pairs = levels.iter().zip(values);
     let errors: Vec<f32> = pairs
@@ -65,7 +64,7 @@ fn descend(levels: &mut [i8], values: &[f32], scale: f32, moments: &[f32]) {
     for (error, row) in errors.iter().zip(moments.chunks_exact(len)) {
         add(&mut slopes, *error, row);
     }
-    for _ in 0..SWEEPS {
+    for _ in 0..sweeps {
         let mut moved = false;
         for at in 0..len {
             let row = &moments[at * len..][..len];
@@ -145,7 +144,7 @@ mod tests {
             let nearest = WeightLevels::nearest(&values, &[0.0], None);
             let scale = nearest.scales[0];
             let mut levels = nearest.levels.clone();
-            descend(&mut levels, &values, scale, &moments(&vectors, 6));
+            descend(&mut levels, &values, scale, &moments(&vectors, 6), 20);
             let [before, after] =
                 [&nearest.levels, &levels].map(|levels| error(levels, &values, scale, &vectors));
             prop_assert!(after <= before * 1.001 + 1e-9, "{} before, {} after", before, after);

@@ -64,6 +64,16 @@ impl Statistics {
         self.channels.extend_from_slice(&other.channels);
     }
 
+    /// The least and the largest value; both 0 if none was seen.
+    pub fn seen(&self) -> (f32, f32) {
+        let channels = self.channels.iter();
+        let (low, high) = channels.fold(
+            (f32::INFINITY, f32::NEG_INFINITY),
+            |(low, high), channel| (channel.low.min(low), channel.high.max(high)),
+        );
+        if low <= high { (low, high) } else { (0.0, 0.0) }
+    }
+
     /// The least and the largest value, and 0 between them.
     pub fn range(&self) -> (f32, f32) {
         let channels = self.channels.iter();

@@ -350,10 +350,10 @@ fn quantized_networks_are_near_and_always_the_same() {
         let (net, pictures) = made(seed);
         let (engine, team) = engine();
         let options = QuantizeOptions::default();
-        let once = quantize(net.clone(), &pictures, &options, &engine).unwrap();
-        let again = quantize(net.clone(), &pictures, &options, &engine).unwrap();
+        let once = quantize(&net, &pictures, &options, &engine, &mut |_| ()).unwrap();
+        let again = quantize(&net, &pictures, &options, &engine, &mut |_| ()).unwrap();
         assert_eq!(&once.net, &again.net);
-        let (mean, _) = once.report.comparison.cosine();
+        let (mean, _) = once.comparison.cosine();
         assert!(mean > 0.95, "{}", mean);
         // In int8, as it was simulated.
         let packed = Packed::new(once.net, engine.isa, engine.cache).unwrap();
@@ -372,10 +372,166 @@ fn what_cannot_be_calibrated_is_refused() {
     let (net, pictures) = made(1);
     let (engine, _) = engine();
     let options = QuantizeOptions::default();
-    let without = quantize(net.clone(), &[], &options, &engine).unwrap_err();
+    let without = quantize(&net, &[], &options, &engine, &mut |_| ()).unwrap_err();
     assert!(matches!(without, QuantizeError::NoPictures));
     let mut faulty = pictures;
     faulty[2][5] = f32::INFINITY;
-    let error = quantize(net, &faulty, &options, &engine).unwrap_err();
+    let error = quantize(&net, &faulty, &options, &engine, &mut |_| ()).unwrap_err();
     assert!(matches!(error, QuantizeError::NotFinite { .. }), "{error}");
+}
+
+/// What the report says of the network that it comes with.
+#[test]
+fn the_report_is_of_the_network() {
+    for seed in 0..8 {
+        let (net, pictures) = made(seed);
+        let (engine, _) = engine();
+        let in_float: Vec<usize> = (0..net.layers().len()).step_by(3).collect();
+        let options = QuantizeOptions {
+            sensitivity: true,
+            in_float: in_float.clone(),
+            ..QuantizeOptions::default()
+        };
+        let mut seen = Vec::new();
+        let Quantized {
+            net: quantized,
+            report,
+            ..
+        } = quantize(&net, &pictures, &options, &engine, &mut |progress| {
+            seen.push(progress)
+        })
+        .unwrap();
+        assert_eq!(report.calibration.pictures, pictures.len());
+        assert_eq!(report.layers.len(), quantized.layers().len());
+        let mut origins = net.layers().iter().enumerate();
+        let mut origin = origins.next();
+        for (layer, said) in quantized.layers().iter().zip(&report.layers) {
+            assert_eq!(said.name, layer.name);
+            let in_levels = quantized.quantization(layer.input.value).is_some();
+            assert_eq!(
+                (said.in_levels, said.reason.is_none()),
+                (in_levels, in_levels)
+            );
+            assert!(said.signal_to_noise.unwrap() > 3.0, "{said:?}");
+            let Some((index, own)) = origin.filter(|(_, own)| own.name == layer.name) else {
+                assert!(said.sensitivity.is_none());
+                continue;
+            };
+            origin = origins.next();
+            assert_eq!(said.sensitivity.is_some(), in_levels, "{said:?}");
+            let asked = in_float.contains(&index) && placement::has_kernel(&own.kind);
+            let reason = said.reason.as_deref();
+            assert_eq!(reason == Some("asked for in float"), asked, "{said:?}");
+        }
+        assert!(origin.is_none(), "all layers are there");
+        let values = 0..quantized.values().len();
+        let in_levels = values.filter(|value| quantized.quantization(*value).is_some());
+        assert_eq!(report.ranges.len(), in_levels.count());
+        for range in &report.ranges {
+            assert_eq!(range.histogram.len(), 64);
+            assert!(range.histogram.iter().sum::<u64>() > 0);
+            assert!(range.seen[0] <= range.seen[1]);
+            let best = range.tried.iter().map(|(_, decibel)| *decibel);
+            let best = best.fold(f64::NEG_INFINITY, f64::max);
+            let chosen = range
+                .tried
+                .iter()
+                .find(|(method, _)| *method == range.method);
+            assert_eq!(chosen.unwrap().1, best);
+        }
+        let names: Vec<&str> = report.steps.iter().map(|step| step.name.as_str()).collect();
+        let all = Step::ALL.map(Step::name);
+        assert_eq!(names, [&["plain"], &all[..]].concat());
+        assert!(
+            report
+                .steps
+                .iter()
+                .all(|step| step.taken && step.signal_to_noise.is_some())
+        );
+        assert!(report.size.after < report.size.before);
+        let in_order =
+            |pair: &[Progress]| pair[0].done <= pair[1].done && pair[1].done <= pair[1].all;
+        assert!(seen.windows(2).all(in_order), "{seen:?}");
+        let last = seen.last().unwrap();
+        assert!(last.done * 10 >= last.all * 6, "{last:?}");
+    }
+}
+
+#[test]
+fn a_step_that_is_left_out_is_not_measured() {
+    let (net, pictures) = made(3);
+    let (engine, _) = engine();
+    let with_all = quantize(
+        &net,
+        &pictures,
+        &QuantizeOptions::default(),
+        &engine,
+        &mut |_| (),
+    );
+    let with_all = with_all.unwrap().net;
+    for left in Step::ALL {
+        let options = QuantizeOptions::default().without(left);
+        let found = quantize(&net, &pictures, &options, &engine, &mut |_| ()).unwrap();
+        assert!(found.net != with_all, "{left:?} does nothing");
+        for step in found.report.steps {
+            let taken = step.name != left.name();
+            assert_eq!((step.taken, step.signal_to_noise.is_some()), (taken, taken));
+        }
+    }
+}
+
+#[test]
+fn layers_are_put_in_float_until_classes_are_the_same() {
+    let (mut seeds, mut mixed) = (0..40, 0);
+    let (engine, _) = engine();
+    let options = QuantizeOptions::plain();
+    while mixed < 3 {
+        let seed = seeds.next().expect("some networks are sensitive");
+        let (net, pictures) = made(seed);
+        let held_back: Vec<Vec<f32>> = {
+            let mut maker = Maker::new(seed + 1000);
+            (0..40).map(|_| maker.floats(3 * 16 * 16, 2.0)).collect()
+        };
+        let within = |most| {
+            let limit = Limit {
+                held_back: &held_back,
+                most,
+            };
+            quantize_within(&net, &pictures, limit, &options, &engine, &mut |_| ())
+        };
+        let sensitive = |report: &crate::report::Report| {
+            let reasons = report
+                .layers
+                .iter()
+                .filter_map(|layer| layer.reason.as_deref());
+            reasons.filter(|reason| *reason == "too sensitive").count()
+        };
+        // Whatever comes is good enough.
+        assert_eq!(sensitive(&within(1.0).unwrap().report), 0);
+        match within(0.0) {
+            Ok(found) => {
+                let (_, team) = super::tests::engine();
+                let packed = Packed::new(found.net, engine.isa, engine.cache).unwrap();
+                let mut executor = Executor::new(Arc::new(packed), team).unwrap();
+                for picture in &held_back {
+                    let expected = measure::largest(&logits(&net, &[], picture));
+                    assert_eq!(measure::largest(executor.run(picture).unwrap()), expected);
+                }
+                if sensitive(&found.report) > 0 {
+                    assert!(
+                        found
+                            .report
+                            .layers
+                            .iter()
+                            .any(|layer| layer.sensitivity.is_some())
+                    );
+                    mixed += 1;
+                }
+            }
+            Err(error) => {
+                let is = matches!(error, QuantizeError::TooDifferent { allowed: 0, changed, .. } if changed > 0);
+                assert!(is, "{error}");
+            }
+        }
+    }
 }
