@@ -1,9 +1,9 @@
 //! Infers a few times with a plan, asking for the parent's process id before each inference and after the last: marks
 //! between which `count.c` counts instructions. `run.sh` runs both.
 //!
-//!     instructions FILE.plan [f32|fp16] [KB]
+//!     instructions FILE.plan [f32|fp16|int8] [KB]
 //!
-//! Computes in f32 unless told otherwise, with a level 2 cache of so many kB, of 512 as Cortex-A76 has: QEMU would tell of
+//! Computes in f32 unless told otherwise, a plan of int8 in that alone, with a level 2 cache of so many kB, of 512 as Cortex-A76 has: QEMU would tell of
 //! this machine's.
 
 use std::os::unix::process::parent_id;
@@ -24,20 +24,21 @@ fn main() {
         return;
     };
     let precision = match arguments.next().as_deref() {
-        None | Some("f32") => Precision::F32,
-        Some("fp16") => Precision::Fp16,
-        Some(other) => panic!("{other} is neither f32 nor fp16"),
+        None | Some("f32") => Some(Precision::F32),
+        Some("fp16") => Some(Precision::Fp16),
+        Some("int8") => None,
+        Some(other) => panic!("{other} is neither f32 nor fp16 nor int8"),
     };
     let cache = arguments.next().map_or(Ok(512), |kb| kb.parse::<usize>());
     let cache = cache.expect("the cache is a number");
     let net = Plan::open(Path::new(&file)).expect("it can be read").net();
     let net = net.expect("it holds a network");
-    let layers = LayerReport::all(&net, precision);
+    let layers = LayerReport::all(&net, precision.unwrap_or(Precision::F32));
     let multiply_adds: u64 = layers.iter().map(|layer| layer.multiply_adds).sum();
     println!("{multiply_adds}");
     let threads = Threads::new(1).expect("one thread");
     let options = Options::new(threads).expect("the processor is known");
-    let options = options.in_precision(Some(precision));
+    let options = options.in_precision(precision);
     let options = options.expect("the processor has the precision");
     let options = Options {
         cache: Some(cache << 10),

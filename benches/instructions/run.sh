@@ -1,9 +1,9 @@
 #!/bin/bash
 # How many instructions an inference takes on 64-bit ARM, counted under QEMU's user mode (`make build aarch64` comes
 # first): the same number on any machine, whatever else it does. Single-threaded, one picture, the third inference; in f32
-# and, on Cortex-A76, in fp16.
+# and, on Cortex-A76, in fp16. A plan of int8, which is given as a file, is counted in that alone.
 #
-#   run.sh [--functions] [--ncnn DIR] [NETWORK...]
+#   run.sh [--functions] [--ncnn DIR] [NETWORK|FILE.plan...]
 #
 # --functions also prints what each function takes. --ncnn counts ncnn, too: DIR gets an arm64 Python with it from
 # Debian and PyPI, and the networks converted by pnnx.
@@ -95,25 +95,44 @@ printf '%-20s %13s %10s %10s %15s %8s' 'M instructions' 'multiply-adds' cortex-a
 [ -z "$ncnn" ] || printf ' %8s %8s' ncnn 'ncnn f16'
 echo
 for network in "${networks[@]}"; do
-    plan=$work/$network.plan
-    {
-        target/release/edge-classify export "$network" --weights synthetic:1 -o "$work/$network.onnx" &&
-            target/release/edge-classify compile "$work/$network.onnx" -o "$plan"
-    } 2>"$work/log" || { cat "$work/log" >&2; exit 1; }
+    case $network in
+    *.plan) # of int8
+        plan=$network
+        network=$(basename "$network" .plan)
+        first=int8
+        second=
+        ;;
+    *)
+        plan=$work/$network.plan
+        first=f32
+        second=fp16
+        {
+            target/release/edge-classify export "$network" --weights synthetic:1 -o "$work/$network.onnx" &&
+                target/release/edge-classify compile "$work/$network.onnx" -o "$plan"
+        } 2>"$work/log" || { cat "$work/log" >&2; exit 1; }
+        ;;
+    esac
     for core in cortex-a72 cortex-a76; do
-        emulated "$core" "$toolchain/$core" "$program" "$plan" >"$work/sum" 2>"$work/$core" ||
+        emulated "$core" "$toolchain/$core" "$program" "$plan" "$first" >"$work/sum" 2>"$work/$core" ||
             { cat "$work/$core"; exit 1; }
     done
-    emulated cortex-a76 "$toolchain/cortex-a76" "$program" "$plan" fp16 >"$work/sum" 2>"$work/fp16" ||
-        { cat "$work/fp16"; exit 1; }
+    half=-
+    if [ -n "$second" ]; then
+        emulated cortex-a76 "$toolchain/cortex-a76" "$program" "$plan" "$second" >"$work/sum" 2>"$work/fp16" ||
+            { cat "$work/fp16"; exit 1; }
+        half=$(millions "$work/fp16")
+    fi
     printf '%-20s' "$network"
-    awk -v a="$(millions "$work/cortex-a72")" -v b="$(millions "$work/cortex-a76")" -v c="$(millions "$work/fp16")" \
+    awk -v a="$(millions "$work/cortex-a72")" -v b="$(millions "$work/cortex-a76")" -v c="$half" \
         '{ printf " %13.1f %10s %10s %15.3f %8s", $1 / 1e6, a, b, a * 1e6 / $1, c }' "$work/sum"
-    if [ -n "$ncnn" ]; then
+    if [ -n "$ncnn" ] && [ -n "$second" ]; then
         full=$(count_ncnn "$network" f32)
         half=$(count_ncnn "$network" f16)
         printf ' %8s %8s' "$full" "$half"
     fi
     echo
-    [ -z "$functions" ] || grep '^function 4' "$work/cortex-a72" | sort -k 3nr | head -n 30
+    for core in ${functions:+cortex-a72 cortex-a76}; do
+        echo "$core"
+        grep '^function 4' "$work/$core" | sort -k 3nr | head -n 30
+    done
 done
