@@ -69,45 +69,77 @@ impl LevelKernel for PerChannel<'_> {
         let channels = self.gate.len();
         let mut c = 0;
         while c + VECTORS * S::LANES <= channels {
-            self.channels::<S, VECTORS>(simd, c, S::LANES);
+            self.whole_vectors(simd, c);
             c += VECTORS * S::LANES;
         }
         while c < channels {
-            self.channels::<S, 1>(simd, c, S::LANES.min(channels - c));
+            self.channels(simd, c, S::LANES.min(channels - c));
             c += S::LANES;
         }
     }
 }
 
+/// Beyond this, a factor makes any level above or below the zero point one of the bounds: a larger one would make it
+/// infinite.
+const LARGEST_FACTOR: f32 = (1 << 20) as f32;
+
 impl PerChannel<'_> {
-    /// `N` vectors of channels from `c` on, of which the last has `count`.
+    /// The first `count` factors, from the channel `c` on.
     #[inline(always)]
-    fn channels<S: Levels, const N: usize>(&mut self, simd: S, c: usize, count: usize) {
-        let all = (N - 1) * S::LANES + count;
-        let gate = &self.gate[c..][..all];
-        let multipliers: [S::V; N] = std::array::from_fn(|n| {
-            let mut factors = [0.0; MOST_LANES];
-            let gates = gate[n * S::LANES..].iter().take(count);
-            for (factor, gate) in factors.iter_mut().zip(gates) {
-                let product = gate * self.ratio;
-                *factor = if product.is_finite() { product } else { 0.0 };
+    fn factors<S: Levels>(&self, simd: S, c: usize, count: usize) -> S::V {
+        let mut factors = [0.0; MOST_LANES];
+        for (factor, gate) in factors.iter_mut().zip(&self.gate[c..][..count]) {
+            let product = gate * self.ratio;
+            if product.is_finite() {
+                *factor = product.clamp(-LARGEST_FACTOR, LARGEST_FACTOR);
             }
-            // SAFETY: no vector has more lanes.
-            unsafe { simd.load(factors.as_ptr()) }
-        });
-        let zero = simd.integers(-i32::from(self.zero_point));
-        let rounding = Rounding::linear(simd, self.range);
+        }
+        // SAFETY: no vector has more lanes.
+        unsafe { simd.load(factors.as_ptr()) }
+    }
+
+    /// [`VECTORS`] vectors of channels from `c` on.
+    #[inline(always)]
+    fn whole_vectors<S: Levels>(&mut self, simd: S, c: usize) {
+        let all = VECTORS * S::LANES;
+        let multipliers: [S::V; VECTORS] =
+            std::array::from_fn(|n| self.factors(simd, c + n * S::LANES, S::LANES));
         for pixel in 0..self.pixels {
             let from = &self.x.data[pixel * self.x.stride + c..][..all];
             let to = &mut self.out.data[pixel * self.out.stride + c..][..all];
-            for (n, multiplier) in multipliers.iter().enumerate() {
-                // SAFETY: from the vector `n` on there are `count` levels at both ends.
-                unsafe {
-                    let level = simd.load_levels(from.as_ptr().add(n * S::LANES), count);
-                    let above = simd.to_floats(simd.add_integers(level, zero));
-                    let to = to.as_mut_ptr().add(n * S::LANES);
-                    rounding.store(simd, to, count, simd.mul(above, *multiplier));
+            // SAFETY: there are so many levels at both ends.
+            unsafe {
+                let above = simd.load_above::<VECTORS>(from.as_ptr(), all, self.zero_point);
+                let mut t = multipliers;
+                for (t, above) in t.iter_mut().zip(above) {
+                    *t = simd.mul(simd.to_floats(above), *t);
                 }
+                let to = to.as_mut_ptr();
+                if const { S::SUM_ROWS[VECTORS - 1] > 0 } {
+                    simd.store_rounded(&[t], to, 0, all, self.range);
+                } else {
+                    // No row of sums is so wide: what follows is stored as the next.
+                    let [a, b, c, d] = t;
+                    simd.store_rounded(&[[a, b], [c, d]], to, all / 2, all / 2, self.range);
+                }
+            }
+        }
+    }
+
+    /// A vector of channels from `c` on, of which there are `count`.
+    #[inline(always)]
+    fn channels<S: Levels>(&mut self, simd: S, c: usize, count: usize) {
+        let multiplier = self.factors(simd, c, count);
+        let zero = simd.integers(-i32::from(self.zero_point));
+        let rounding = Rounding::linear(simd, self.range);
+        for pixel in 0..self.pixels {
+            let from = &self.x.data[pixel * self.x.stride + c..][..count];
+            let to = &mut self.out.data[pixel * self.out.stride + c..][..count];
+            // SAFETY: there are `count` levels at both ends.
+            unsafe {
+                let level = simd.load_levels(from.as_ptr(), count);
+                let above = simd.to_floats(simd.add_integers(level, zero));
+                rounding.store(simd, to.as_mut_ptr(), count, simd.mul(above, multiplier));
             }
         }
     }

@@ -40,7 +40,8 @@ pub fn exact_scalar(activation: Activation, x: f32) -> f32 {
     exact(simd, activation, simd.splat(x))[0]
 }
 
-/// `1 + exp(-x)`: 2^n is put together from its bits.
+/// `1 + exp(-x)`: 2^n is put together from its bits. The last operation may be fused or not, as products with a power of two
+/// are exact.
 #[inline(always)]
 fn one_plus_exp<S: Simd<Element = f32>>(simd: S, x: S::V) -> S::V {
     let x = simd.min(simd.max(x, simd.splat(-LIMIT)), simd.splat(LIMIT));
@@ -52,8 +53,9 @@ fn one_plus_exp<S: Simd<Element = f32>>(simd: S, x: S::V) -> S::V {
     for c in &POWER[1..] {
         p = simd.add(simd.mul(p, f), simd.splat(*c));
     }
-    let above = simd.mul(simd.mul(power, f), p);
-    simd.add(simd.add(power, above), simd.splat(1.0))
+    let one = simd.splat(1.0);
+    let mantissa = simd.add(simd.mul(f, p), one);
+    simd.mul_add(mantissa, power, one)
 }
 
 #[cfg(test)]

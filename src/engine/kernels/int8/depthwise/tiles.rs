@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use edge_classify_kernels::{Activation, Simd};
 
@@ -105,6 +106,17 @@ struct Line {
     pixel: usize,
 }
 
+/// Tiles beside each other, which are computed in all rows before the next such: one that sees something beside the
+/// picture, or some that do not.
+struct Strip {
+    columns: Range<usize>,
+    is_inner: bool,
+    /// Of a tile that is not inner, the picture's lines up to this one have been copied, with what is beside them. The rows
+    /// below see them again.
+    copied: usize,
+    room: *mut u8,
+}
+
 /// What the tiles of a group have in common.
 #[derive(Clone, Copy)]
 struct Common {
@@ -137,16 +149,28 @@ impl<const K: usize, const T: usize, const SETS: usize, const WHOLE: bool> QuadK
         let padding = Aligned([w.zero(); MOST_BYTES]);
         let mut totals = [simd.levels().integers(0); 4];
         let rows = self.job.rows.clone();
-        let mut y = rows.start;
-        if Self::COLUMNS <= 2 && S::ROWS == 2 {
-            while y + 2 <= rows.end {
-                self.rows::<S, 2>(simd, y, &common, &padding, &mut totals);
-                y += 2;
+        let mut room = Aligned(MaybeUninit::<[u8; MOST_PIXELS * MOST_BYTES]>::uninit());
+        let mut at = 0;
+        while at < self.job.window.out_width {
+            let inner = self.inner_from(at);
+            let mut strip = Strip {
+                columns: at..inner.max(at + SETS * Self::COLUMNS),
+                is_inner: inner > at,
+                copied: 0,
+                room: room.0.as_mut_ptr().cast(),
+            };
+            let mut y = rows.start;
+            if Self::COLUMNS <= 2 && S::ROWS == 2 {
+                while y + 2 <= rows.end {
+                    self.rows::<S, 2>(simd, y, &common, &padding, &mut strip, &mut totals);
+                    y += 2;
+                }
             }
-        }
-        while y < rows.end {
-            self.rows::<S, 1>(simd, y, &common, &padding, &mut totals);
-            y += 1;
+            while y < rows.end {
+                self.rows::<S, 1>(simd, y, &common, &padding, &mut strip, &mut totals);
+                y += 1;
+            }
+            at = strip.columns.end;
         }
         self.add_totals(simd, w, totals);
     }
@@ -163,6 +187,28 @@ impl<const K: usize, const T: usize, const SETS: usize, const WHOLE: bool>
     const APART: usize = Self::COLUMNS * T;
     /// Pixels that all sets see of a line.
     const SPAN: usize = (SETS - 1) * Self::APART + 4 * Self::QUADS;
+    /// Lines that there is room for copies of: as many as rows that are computed together see.
+    const COPIES: usize = if Self::COLUMNS <= 2 {
+        Self::lines::<2>()
+    } else {
+        Self::lines::<1>()
+    };
+
+    /// Where the tiles end that see nothing beside the picture, if those from the output's column `at` on do so.
+    fn inner_from(&self, at: usize) -> usize {
+        let window = self.job.window;
+        let step = SETS * Self::COLUMNS;
+        let seen = |at: usize| (at * T).checked_sub(window.pad_left);
+        let is_inner = |at: usize| {
+            let inner = seen(at).is_some_and(|left| left + Self::SPAN <= window.width);
+            inner && at < window.out_width
+        };
+        let mut end = at;
+        while is_inner(end) {
+            end += step;
+        }
+        end
+    }
 
     /// `R` rows of the output from `y` on.
     #[inline(always)]
@@ -172,6 +218,7 @@ impl<const K: usize, const T: usize, const SETS: usize, const WHOLE: bool>
         y: usize,
         common: &Common,
         padding: &Aligned<[u8; MOST_BYTES]>,
+        strip: &mut Strip,
         totals: &mut Sums<S>,
     ) {
         let Job {
@@ -191,38 +238,34 @@ impl<const K: usize, const T: usize, const SETS: usize, const WHOLE: bool>
         let mut lines = [padded; MOST_LINES];
         for (i, line) in lines[..Self::lines::<R>()].iter_mut().enumerate() {
             let y = (y * T + i).wrapping_sub(window.pad_top);
-            if y < window.height {
-                let start = x.line(y) * window.width * pixel + first;
-                let start = x.pixels.data.as_ptr().wrapping_add(start);
+            if y >= window.height {
+                continue;
+            }
+            let start = x.line(y) * window.width * pixel + first;
+            let start = x.pixels.data.as_ptr().wrapping_add(start);
+            *line = Line {
+                start: start.wrapping_sub(window.pad_left * pixel),
+                pixel,
+            };
+            if !strip.is_inner {
+                let room = y % Self::COPIES * (Self::SPAN * S::BYTES);
+                let to = strip.room.wrapping_add(room);
+                if y >= strip.copied {
+                    // SAFETY: the line is of the picture, and there is room for as many.
+                    unsafe { self.copy(simd, line, strip.columns.start * T, padding, to) };
+                    strip.copied = y + 1;
+                }
                 *line = Line {
-                    start: start.wrapping_sub(window.pad_left * pixel),
-                    pixel,
+                    start: to,
+                    pixel: S::BYTES,
                 };
             }
         }
-        let mut room = Aligned(MaybeUninit::<[u8; MOST_PIXELS * MOST_BYTES]>::uninit());
-        let copied: [Line; MOST_LINES] = std::array::from_fn(|i| Line {
-            start: room
-                .0
-                .as_mut_ptr()
-                .cast::<u8>()
-                .wrapping_add(i * Self::SPAN * S::BYTES),
-            pixel: S::BYTES,
-        });
-        for at in (0..window.out_width).step_by(SETS * Self::COLUMNS) {
-            let left = (at * T) as isize - window.pad_left as isize;
+        for at in strip.columns.clone().step_by(SETS * Self::COLUMNS) {
+            let seen = if strip.is_inner { at * T } else { 0 };
             // SAFETY: the group's channels are read of pixels in the picture, of padding, or of copies of both; the weights
             // are those of this kernel.
-            let tile = unsafe {
-                if left >= 0 && left as usize + Self::SPAN <= window.width {
-                    self.sum_up::<S, R>(simd, &lines, at * T, common)
-                } else {
-                    for (from, to) in lines[..Self::lines::<R>()].iter().zip(&copied) {
-                        self.copy(simd, from, at * T, left, padding, to);
-                    }
-                    self.sum_up::<S, R>(simd, &copied, 0, common)
-                }
-            };
+            let tile = unsafe { self.sum_up::<S, R>(simd, &lines, seen, common) };
             let outputs = Self::levels::<S, R>(simd, tile, common);
             let all = at + SETS * Self::COLUMNS <= window.out_width;
             let mut kept = [simd.keep(simd.bytes(0), 0); MOST];
@@ -270,8 +313,7 @@ impl<const K: usize, const T: usize, const SETS: usize, const WHOLE: bool>
         (R - 1) * T + K
     }
 
-    /// Copies what tiles see of a line, of which the first pixel is the picture's column `left`; padding where there is
-    /// none. `at`: of the tiles, in pixels from the line's first.
+    /// Copies what tiles see of a line from the pixel `at` on; padding where that is beside the picture.
     ///
     /// # Safety
     /// The line's pixels in the picture are valid for reading the group's channels, and there is room for [`Self::SPAN`] vectors
@@ -282,13 +324,12 @@ impl<const K: usize, const T: usize, const SETS: usize, const WHOLE: bool>
         simd: S,
         line: &Line,
         at: usize,
-        left: isize,
         padding: &Aligned<[u8; MOST_BYTES]>,
-        to: &Line,
+        to: *mut u8,
     ) {
-        let width = self.job.window.width;
+        let window = self.job.window;
         for i in 0..Self::SPAN {
-            let there = ((left + i as isize) as usize) < width;
+            let there = (at + i).wrapping_sub(window.pad_left) < window.width;
             let from = match there {
                 true => line.start.wrapping_add((at + i) * line.pixel),
                 false => padding.0.as_ptr(),
@@ -299,7 +340,7 @@ impl<const K: usize, const T: usize, const SETS: usize, const WHOLE: bool>
                     true => simd.load_bytes(from),
                     false => simd.load_parts::<1>(from, 0, self.group.count),
                 };
-                simd.store_bytes(to.start.cast_mut().add(i * to.pixel), v);
+                simd.store_bytes(to.add(i * S::BYTES), v);
             }
         }
     }
