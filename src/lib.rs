@@ -1,7 +1,7 @@
 //! Image classification on ARM boards: camera frames or pictures in, labels out.
 //!
 //! Layers go one way: [`cli`] → {[`validate`], [`daemon`], [`hub`], [`zoo`]} → {[`compile`], [`model`], [`camera`],
-//! [`sinks`]} → [`plan`] → {[`session`], [`preprocess`]}, and {[`session`], [`board`]} → [`engine`]. `ARCHITECTURE.md` has
+//! [`sinks`]} → [`plan`] → {[`session`], [`report`], [`preprocess`]}, and {[`session`], [`board`]} → [`engine`]. `ARCHITECTURE.md` has
 //! the map and the rules.
 //!
 //! Without the feature `host`, which makes models, plans can be run and nothing else: no tract, no zoo, no hub.

@@ -66,7 +66,7 @@ impl Cli {
 pub enum Command {
     /// Run a model on a raw tensor, without preprocessing
     Infer(InferArgs),
-    /// Print the layers that a model is run as
+    /// Print the layers that a model is run as, and what quantizing it cost
     Inspect(InspectArgs),
     #[cfg(feature = "host")]
     /// Write a model as a plan: one file that starts faster
@@ -170,6 +170,10 @@ impl From<Preprocessing> for Pipeline {
 pub struct InspectArgs {
     /// Model by name or file
     pub model: String,
+
+    /// Write how a plan in int8 was quantized, and what it cost, as a page to look at in a browser
+    #[arg(long, value_name = "FILE.html")]
+    pub report: Option<PathBuf>,
 
     #[command(flatten)]
     pub engine: EngineArgs,

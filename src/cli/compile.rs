@@ -6,17 +6,19 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use super::calibration::Pictures;
+use super::held_back::HeldBack;
 use super::host_args::CompileArgs;
 use super::int8_args::Int8Args;
 use super::quantization;
 use crate::daemon;
 use crate::engine::net::{Layer, Net, Shape};
 use crate::engine::{Options, Threads};
-use crate::model::{Installed, ModelCard, NewFile};
+use crate::model::{Installed, ModelCard};
 use crate::plan::{self, Belongings};
 use crate::preprocess::{Size, Spec};
-use crate::quantize::Comparison;
-use crate::session::{Program, Session};
+use crate::quantize::Quantized;
+use crate::report::Report;
+use crate::session::Program;
 
 pub fn compile(args: &CompileArgs) -> Result<()> {
     let output = &args.output;
@@ -42,7 +44,7 @@ pub fn compile(args: &CompileArgs) -> Result<()> {
         return Err(refuse("some of", &part.reason));
     }
     let classes = net.output().channels;
-    let belongings = belongings(&installed, output, classes)?;
+    let mut belongings = belongings(&installed, output, classes)?;
     if belongings.card.is_none() {
         log::warn!(
             "{}: no model card, so the plan has none: its preprocessing is ImageNet's, its classes are numbered",
@@ -50,22 +52,17 @@ pub fn compile(args: &CompileArgs) -> Result<()> {
         );
     }
     let net = match args.int8.int8 {
-        true => quantized(net, &args.int8, &installed)?,
+        true => {
+            let (net, report) = quantized(net, &args.int8, &installed)?;
+            belongings.report = Some(report);
+            net
+        }
         false => net.with_precision(args.precision),
     };
     let (layers, precision) = (net.layers().len(), net.precision());
     let contents = plan::write(&net, belongings)
         .map_err(|problem| anyhow::anyhow!("{}: {problem}", installed.file.display()))?;
-    let directory = match output.parent() {
-        Some(directory) if !directory.as_os_str().is_empty() => directory,
-        _ => Path::new("."),
-    };
-    let write = || -> io::Result<()> {
-        let mut file = NewFile::create(directory)?;
-        file.write_all(&contents)?;
-        file.keep(output.file_name().unwrap_or_default())
-    };
-    write().with_context(|| shown.to_string())?;
+    super::write_file(output, &contents)?;
     let megabytes = contents.len() as f64 / 1e6;
     // Nobody may be listening any more.
     let _ = writeln!(
@@ -75,8 +72,8 @@ pub fn compile(args: &CompileArgs) -> Result<()> {
     Ok(())
 }
 
-/// The network in int8, calibrated with the photographs that are given.
-fn quantized(net: Net, args: &Int8Args, installed: &Installed) -> Result<Net> {
+/// The network in int8, calibrated with the photographs that are given, and what came of it.
+fn quantized(net: Net, args: &Int8Args, installed: &Installed) -> Result<(Net, Report)> {
     let Some(calibration) = &args.calibration else {
         bail!(
             "--int8 needs photographs to calibrate with: give a directory of a hundred or so that are like those the \
@@ -92,36 +89,23 @@ fn quantized(net: Net, args: &Int8Args, installed: &Installed) -> Result<Net> {
     let pictures = Pictures::find(calibration, &spec, args.seed)?;
     let engine = Options::new(Threads::auto(None))?;
     let named = || installed.file.display().to_string();
-    let quantized = quantization::quantize(&net, args, &pictures, &engine).with_context(named)?;
-    let nets = [net, quantized.net.clone()];
-    let comparison = compare(nets, &pictures.held_back, &engine).with_context(named)?;
-    let (cosine, least) = comparison.cosine();
+    let Quantized {
+        net: quantized,
+        mut report,
+        ..
+    } = quantization::quantize(&net, args, &pictures, &engine).with_context(named)?;
+    let scores = installed.card.as_ref().map(|card| card.scores);
+    let held_back = HeldBack {
+        planes: &pictures.held_back,
+        files: &pictures.files,
+        spec: &spec,
+        scores: scores.unwrap_or_default(),
+    };
+    let compared = held_back.compare([&net, &quantized], &engine, &mut report);
+    compared.with_context(named)?;
     // Nobody may be listening any more.
-    let _ = writeln!(
-        io::stderr(),
-        "calibrated with {} {}; of {} others, {} get the same class as before; cosine of logits {cosine:.4}, \
-         {least:.4} at least",
-        pictures.calibrating.len(),
-        if pictures.synthetic {
-            "random pictures"
-        } else {
-            "photographs"
-        },
-        comparison.pictures,
-        comparison.agreements,
-    );
-    Ok(quantized.net)
-}
-
-/// What two networks say of the same pictures.
-fn compare(nets: [Net; 2], pictures: &[Vec<f32>], engine: &Options) -> Result<Comparison> {
-    let [first, second] = nets.map(|net| Session::with(Program::Net(net), engine));
-    let (mut first, mut second) = (first?, second?);
-    let mut comparison = Comparison::default();
-    for picture in pictures {
-        comparison.add(&first.run(picture)?, &second.run(picture)?);
-    }
-    Ok(comparison)
+    let _ = writeln!(io::stderr(), "{report}");
+    Ok((quantized, report))
 }
 
 fn belongings(installed: &Installed, output: &Path, classes: usize) -> Result<Belongings> {
@@ -138,5 +122,6 @@ fn belongings(installed: &Installed, output: &Path, classes: usize) -> Result<Be
     Ok(Belongings {
         card: card.transpose()?,
         labels: labels.map(|labels| labels.iter().map(|label| format!("{label}\n")).collect()),
+        report: None,
     })
 }

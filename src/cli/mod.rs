@@ -15,6 +15,8 @@ mod engine_args;
 #[cfg(feature = "host")]
 mod export;
 #[cfg(feature = "host")]
+mod held_back;
+#[cfg(feature = "host")]
 mod host_args;
 mod infer;
 mod inspect;
@@ -35,17 +37,18 @@ mod validate;
 mod values;
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use clap::error::ErrorKind;
 
 use args::{Cli, Command};
 
 #[cfg(feature = "host")]
 use crate::model::FindError;
-use crate::model::{Installed, Library};
+use crate::model::{Installed, Library, NewFile};
 
 /// Exit status of a run that failed, and of a command line that made no sense.
 const FAILURE: u8 = 1;
@@ -101,6 +104,20 @@ fn find_model(name: &str) -> Result<Installed> {
         };
         anyhow!("{error}{advice}")
     })
+}
+
+/// Writes a file that appears whole or not at all.
+fn write_file(path: &Path, contents: &[u8]) -> Result<()> {
+    let directory = match path.parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => directory,
+        _ => Path::new("."),
+    };
+    let write = || -> std::io::Result<()> {
+        let mut file = NewFile::create(directory)?;
+        file.write_all(contents)?;
+        file.keep(path.file_name().unwrap_or_default())
+    };
+    write().with_context(|| path.display().to_string())
 }
 
 /// An error and its causes, but for those that the text before ends with already.

@@ -1,8 +1,10 @@
 //! The plan: a compiled network in one file, with all that belongs to it.
 //!
 //! A safetensors file, of f32, of fp16, or of int8 with f32, which its version says. Its metadata has one entry, JSON: the
-//! version of the form, the layers, the model's card (TOML) and its labels. Each tensor, and that entry, comes with the XXH3 of its bytes, so that a file that was damaged is
-//! noticed before anything is computed with it. Loading reads a part of a tensor at a time.
+//! version of the form, the layers, the model's card (TOML) and its labels. Each tensor, and that entry, comes with the XXH3 of
+//! its bytes, so that a file that was damaged is noticed before anything is computed with it. Loading reads a part of a
+//! tensor at a time. The report of how the network was quantized, JSON, is a tensor too, the last: who runs the plan does
+//! not read it.
 
 mod read;
 mod schema;
@@ -15,6 +17,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::engine::Precision;
+use crate::report::Report;
 
 pub use read::Plan;
 pub use write::write;
@@ -23,12 +26,14 @@ pub use write::write;
 pub const EXTENSION: &str = "plan";
 
 /// What belongs to a network besides its layers.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Belongings {
     /// The model's card, in TOML.
     pub card: Option<String>,
     /// One a line.
     pub labels: Option<String>,
+    /// Of a network that was quantized. It stays in the file: [`Plan::report`] reads it.
+    pub report: Option<Report>,
 }
 
 #[derive(Debug, Error)]
@@ -69,6 +74,9 @@ fn version(precision: Precision) -> u64 {
 
 /// The entry of the metadata.
 const ENTRY: &str = "edge-classify";
+
+/// The tensor that is no weights.
+const REPORT: &str = "report";
 
 fn checksum(bytes: &[u8]) -> String {
     format_checksum(xxhash_rust::xxh3::xxh3_64(bytes))

@@ -12,14 +12,16 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::schema::{Contents, Envelope, WeightsForm};
 use super::write::{floats, name};
-use super::{Belongings, ENTRY, PlanError, checksum, format_checksum, version};
+use super::{Belongings, ENTRY, PlanError, REPORT, checksum, format_checksum, version};
 use crate::engine::Precision;
 use crate::engine::net::{Net, Store, Weights};
+use crate::report::Report;
 use crate::safetensors_header::{self, HeaderError};
 
 /// A plan of which all but the weights has been read.
 pub struct Plan {
     contents: Contents,
+    report: Option<Place>,
     tensors: Arc<Tensors>,
 }
 
@@ -103,8 +105,20 @@ impl Plan {
             })
         };
         let places = checksums.into_iter().enumerate().map(place);
+        let report = contents.report.take().map(|checksum| {
+            let info = metadata.info(REPORT).filter(|info| info.dtype == Dtype::U8);
+            let info = info.ok_or_else(|| damaged("it lacks its report".to_owned()))?;
+            let (begin, end) = info.data_offsets;
+            Ok(Place {
+                dtype: info.dtype,
+                offset: start + begin as u64,
+                len: end - begin,
+                checksum,
+            })
+        });
         Ok(Plan {
             contents,
+            report: report.transpose()?,
             tensors: Arc::new(Tensors {
                 path: path.to_owned(),
                 file,
@@ -119,7 +133,32 @@ impl Plan {
         Belongings {
             card: self.contents.card.take(),
             labels: self.contents.labels.take(),
+            report: None,
         }
+    }
+
+    /// How the network was quantized, if it was; read from the file only now.
+    pub fn report(&self) -> Result<Option<Report>, PlanError> {
+        let Some(place) = &self.report else {
+            return Ok(None);
+        };
+        let Tensors { path, file, .. } = &*self.tensors;
+        let damaged = |problem| PlanError::Damaged {
+            path: path.clone(),
+            problem,
+        };
+        let mut bytes = vec![0; place.len];
+        file.read_exact_at(&mut bytes, place.offset)
+            .map_err(|source| PlanError::Read {
+                path: path.clone(),
+                source,
+            })?;
+        if checksum(&bytes) != place.checksum {
+            return Err(damaged("the checksum of its report differs".to_owned()));
+        }
+        let report = serde_json::from_slice(&bytes);
+        let report = report.map_err(|e| damaged(format!("its report cannot be read: {e}")))?;
+        Ok(Some(report))
     }
 
     /// The network, whose weights stay in the file until they are packed.

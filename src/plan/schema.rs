@@ -26,6 +26,9 @@ pub struct Contents {
     pub network: Network,
     /// Of each tensor's bytes, in the order of their names.
     pub checksums: Vec<String>,
+    /// Of the report, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -8,6 +8,7 @@ use super::*;
 use crate::engine::Threads;
 use crate::engine::net::{Kind, Layer, Net, Shape, Span, Weights};
 use crate::engine::{Options, Precision};
+use crate::report::{LayerReport, RangeReport};
 use crate::session::{Program, Session};
 
 fn small() -> Net {
@@ -139,6 +140,23 @@ fn belongings() -> Belongings {
     Belongings {
         card: Some("name = 'small'\n".to_owned()),
         labels: Some("one\ntwo\nthree\nfour\n".to_owned()),
+        report: None,
+    }
+}
+
+fn with_report() -> Belongings {
+    let layer = LayerReport {
+        name: "a \"name\"\u{1f600}".to_owned(),
+        in_levels: true,
+        signal_to_noise: Some(30.5),
+        ..LayerReport::default()
+    };
+    Belongings {
+        report: Some(Report {
+            layers: vec![layer],
+            ..Report::default()
+        }),
+        ..belongings()
     }
 }
 
@@ -158,7 +176,11 @@ impl Written {
     /// Everything that the plan says, and the logits of a picture.
     fn use_all(&self) -> Result<(Belongings, Vec<f32>), String> {
         let mut plan = self.open().map_err(|e| e.to_string())?;
-        let belongings = plan.belongings();
+        let report = plan.report().map_err(|e| e.to_string())?;
+        let belongings = Belongings {
+            report,
+            ..plan.belongings()
+        };
         let net = plan.net().map_err(|e| e.to_string())?;
         logits(net).map(|logits| (belongings, logits))
     }
@@ -185,7 +207,10 @@ fn a_plan_is_the_network_it_was_made_of() {
         assert_eq!(written.open().unwrap().net().unwrap(), net);
         let (found, result) = written.use_all().unwrap();
         assert_eq!(found, belongings());
-        assert_eq!(result, logits(net).unwrap());
+        assert_eq!(result, logits(net.clone()).unwrap());
+        let reported = Written::new(&write(&net, with_report()).unwrap());
+        assert_eq!(reported.open().unwrap().net().unwrap(), net);
+        assert_eq!(reported.use_all().unwrap(), (with_report(), result));
     }
     let bare = Written::new(&write(&small(), Belongings::default()).unwrap());
     assert_eq!(bare.use_all().unwrap().0, Belongings::default());
@@ -239,7 +264,7 @@ fn every_flipped_bit_is_noticed() {
 }
 
 fn every_flipped_bit_of_is_noticed(net: &Net) {
-    let bytes = write(net, belongings()).unwrap();
+    let bytes = write(net, with_report()).unwrap();
     let original = Written::new(&bytes).use_all().unwrap();
     let file = Written::new(&bytes);
     for place in 0..bytes.len() {
@@ -260,7 +285,7 @@ fn a_cut_or_longer_file_is_refused() {
 }
 
 fn a_cut_or_longer_file_of_is_refused(net: &Net) {
-    let bytes = write(net, belongings()).unwrap();
+    let bytes = write(net, with_report()).unwrap();
     for len in 0..bytes.len() {
         assert!(Written::new(&bytes[..len]).open().is_err(), "{len} bytes");
     }
@@ -317,6 +342,40 @@ fn a_tensor_that_is_damaged_later_is_named_when_it_is_read() {
         error.contains("x.plan: damaged") && error.contains("tensor 3"),
         "{error}"
     );
+}
+
+#[test]
+fn a_damaged_report_is_noticed_by_those_who_read_it() {
+    let mut bytes = write(&levels(), with_report()).unwrap();
+    let expected = logits(levels()).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    let plan = Written::new(&bytes).open().unwrap();
+    let error = plan.report().unwrap_err().to_string();
+    assert!(
+        error.contains("x.plan: damaged") && error.contains("report"),
+        "{error}"
+    );
+    assert_eq!(logits(plan.net().unwrap()).unwrap(), expected);
+}
+
+/// JSON knows no numbers that are none.
+#[test]
+fn what_was_measured_as_no_number_is_left_out() {
+    let mut belongings = with_report();
+    let report = belongings.report.as_mut().unwrap();
+    report.layers[0].signal_to_noise = Some(f64::NEG_INFINITY);
+    let tried = [("a", 1.5), ("b", f64::NAN)];
+    report.ranges = vec![RangeReport {
+        tried: tried.map(|(name, value)| (name.to_owned(), value)).into(),
+        ..RangeReport::default()
+    }];
+    let written = Written::new(&write(&small(), belongings).unwrap());
+    let found = written.open().unwrap().report().unwrap().unwrap();
+    assert_eq!(found.layers[0].signal_to_noise, None);
+    assert_eq!(found.ranges[0].tried, [("a".to_owned(), 1.5)]);
+    let mut belongings = with_report();
+    belongings.report.as_mut().unwrap().agreement.cosine[0] = f64::NAN;
+    assert!(write(&small(), belongings).unwrap_err().contains("report"));
 }
 
 #[test]

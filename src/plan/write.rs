@@ -7,7 +7,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde_json::json;
 
 use super::schema::{Contents, Network, WeightsForm};
-use super::{Belongings, ENTRY, checksum, version};
+use super::{Belongings, ENTRY, REPORT, checksum, version};
 use crate::engine::Precision;
 use crate::engine::net::{Net, WeightLevels};
 
@@ -31,11 +31,16 @@ pub fn write(net: &Net, belongings: Belongings) -> Result<Vec<u8>, String> {
             scales: add(Dtype::F32, to_bytes(&scales, Precision::F32)?),
         })
     })?;
+    let report = belongings.report.map(|report| report.to_json());
+    let report = report
+        .transpose()
+        .map_err(|e| format!("its report cannot be written: {e}"))?;
     let contents = Contents {
         card: belongings.card,
         labels: belongings.labels,
         network,
         checksums: tensors.iter().map(|(_, bytes)| checksum(bytes)).collect(),
+        report: report.as_ref().map(|report| checksum(report.as_bytes())),
     };
     let contents = serde_json::to_string(&contents).map_err(|e| e.to_string())?;
     let envelope = json!({
@@ -50,7 +55,12 @@ pub fn write(net: &Net, belongings: Belongings) -> Result<Vec<u8>, String> {
         let view = TensorView::new(*dtype, shape, bytes).map_err(|e| e.to_string())?;
         Ok((name(index), view))
     });
-    let views: Vec<(String, TensorView)> = views.collect::<Result<_, String>>()?;
+    let mut views: Vec<(String, TensorView)> = views.collect::<Result<_, String>>()?;
+    if let Some(report) = &report {
+        let bytes = report.as_bytes();
+        let view = TensorView::new(Dtype::U8, vec![bytes.len()], bytes);
+        views.push((REPORT.to_owned(), view.map_err(|e| e.to_string())?));
+    }
     safetensors::serialize(views, Some(metadata)).map_err(|e| e.to_string())
 }
 

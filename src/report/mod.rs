@@ -1,8 +1,27 @@
 //! What is known of how a network was quantized: made when it is compiled, kept in its plan, shown by `inspect`.
 
+#[cfg(feature = "host")]
+mod compare;
+mod page;
+mod summary;
+#[cfg(test)]
+mod tests;
+#[cfg(feature = "host")]
+mod thumbnail;
+
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "host")]
+pub use compare::{Answer, Comparison};
+pub use page::Page;
+#[cfg(feature = "host")]
+pub use thumbnail::thumbnail;
+
+/// Signal to noise, in dB, from which on a difference is only that of how numbers are added up.
+const EXACT: f64 = 150.0;
+
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Report {
     pub calibration: Calibration,
     /// In the order in which they are taken.
@@ -18,6 +37,7 @@ pub struct Report {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Calibration {
     /// Photographs that ranges, weights and biases were chosen with.
     pub pictures: usize,
@@ -30,6 +50,7 @@ pub struct Calibration {
 
 /// A step of quantization, and what it does to the error.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Step {
     pub name: String,
     /// Whether it was taken.
@@ -40,6 +61,7 @@ pub struct Step {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct LayerReport {
     pub name: String,
     /// Whether it computes in int8.
@@ -53,6 +75,7 @@ pub struct LayerReport {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct RangeReport {
     /// The layer that writes the value first; "input" for the network's input.
     pub layer: String,
@@ -67,8 +90,20 @@ pub struct RangeReport {
     pub tried: Vec<(String, f64)>,
 }
 
+impl RangeReport {
+    /// What the levels reach.
+    pub fn reach(&self) -> [f64; 2] {
+        let bound = |level: i8| {
+            let steps = f64::from(level) - f64::from(self.zero_point);
+            f64::from(self.scale) * steps
+        };
+        [bound(i8::MIN), bound(i8::MAX)]
+    }
+}
+
 /// In bytes: weights and biases.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Sizes {
     pub before: u64,
     pub after: u64,
@@ -76,6 +111,7 @@ pub struct Sizes {
 
 /// Float against int8, on photographs that were held back.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Agreement {
     pub pictures: usize,
     /// Of these, how many get the same class.
@@ -88,6 +124,7 @@ pub struct Agreement {
 
 /// A photograph as the two networks see it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Difference {
     /// Name of its file, without directories.
     pub file: String,
@@ -97,4 +134,27 @@ pub struct Difference {
     pub float: (usize, f64),
     pub int8: (usize, f64),
     pub cosine: f64,
+}
+
+impl Report {
+    /// As JSON, which has no numbers that are not finite: what was measured as one is left out. Elsewhere, they are errors.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        let mut report = self.clone();
+        let measured = report
+            .steps
+            .iter_mut()
+            .map(|step| &mut step.signal_to_noise);
+        let layers = report.layers.iter_mut();
+        let of_layers =
+            layers.flat_map(|layer| [&mut layer.signal_to_noise, &mut layer.sensitivity]);
+        for measured in measured.chain(of_layers) {
+            *measured = measured.filter(|value| value.is_finite());
+        }
+        for range in &mut report.ranges {
+            range.tried.retain(|(_, value)| value.is_finite());
+        }
+        let json = serde_json::to_string(&report)?;
+        serde_json::from_str::<Report>(&json)?;
+        Ok(json)
+    }
 }

@@ -1,4 +1,6 @@
-//! `inspect`: the layers that a model is run as.
+//! `inspect`: the layers that a model is run as, and how it was quantized.
+
+mod report;
 
 use std::io::{self, Write};
 
@@ -14,10 +16,15 @@ use edge_classify_kernels::Activation;
 
 pub fn inspect(args: &InspectArgs) -> Result<()> {
     let installed = super::find_model(&args.model)?;
+    if let Some(file) = &args.report {
+        return report::write(&installed, file);
+    }
     let options = args.engine.options()?;
+    let quantization = report::read(&installed)?;
     let mut out = io::stdout().lock();
     match daemon::load_program(&installed)? {
-        Program::Net(net) => print(&Report::new(net, &options)?, &mut out),
+        Program::Net(net) => print(&Report::new(net, &options)?, &mut out)
+            .and_then(|()| quantization.map_or(Ok(()), |report| writeln!(out, "{report}"))),
         Program::Graph(graph) => writeln!(
             out,
             "{}: {} nodes, all run by tract, because of {}",
