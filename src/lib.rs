@@ -17,6 +17,7 @@ pub use edge_classify_engine as engine;
 pub mod hub;
 pub mod model;
 mod nearest;
+mod noise;
 mod panics;
 pub mod plan;
 pub mod preprocess;

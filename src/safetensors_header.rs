@@ -1,6 +1,5 @@
 //! What a safetensors file says of itself, read without its tensors.
 
-use std::fs::File;
 use std::io::{self, Read};
 
 use safetensors::tensor::Metadata;
@@ -24,7 +23,7 @@ const LEN: u64 = size_of::<u64>() as u64;
 const MOST: u64 = 100_000_000;
 
 /// Where the tensors begin, and what the header says, if that accounts for all `len` bytes of the file.
-pub fn read(file: &mut File, len: u64) -> Result<(u64, Metadata), HeaderError> {
+pub fn read(file: &mut impl Read, len: u64) -> Result<(u64, Metadata), HeaderError> {
     let Some(rest) = len.checked_sub(LEN) else {
         return Err(HeaderError::Foreign(format!("it has {len} bytes")));
     };

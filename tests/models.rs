@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::{MODEL, program, run, stderr, stdout};
+use support::{program, run, stderr, stdout};
 
 const COLOURS: &str = "tests/data/colours.onnx";
 
@@ -74,7 +74,10 @@ fn models_list_is_text_or_json() {
     };
     let bundled = row("tf_efficientnet_lite0");
     assert_eq!(bundled["input_size"], 224);
-    assert_eq!(bundled["installed"]["file"], "models/tf_efficientnet_lite0.plan");
+    assert_eq!(
+        bundled["installed"]["file"],
+        "models/tf_efficientnet_lite0.plan"
+    );
     let b0 = row("efficientnet_b0");
     assert_eq!(b0["family"], "EfficientNet");
     assert_eq!(b0["parameters"], 5_288_548);

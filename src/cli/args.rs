@@ -7,10 +7,11 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgGroup, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use super::engine_args::{BoardArgs, EngineArgs};
+use super::engine_args::EngineArgs;
 #[cfg(feature = "host")]
 use super::host_args::{CompileArgs, ExportArgs};
 use super::models::ModelsArgs;
+use super::trust_args::TrustArgs;
 use super::validate::ValidateArgs;
 use super::values::{at_least_one, log_filter, probability, rate, seconds, size};
 use crate::camera::PixelFormat;
@@ -82,7 +83,7 @@ pub enum Command {
     /// Measure precision on labelled pictures, or compare two models
     Validate(ValidateArgs),
     /// Check this machine: processor, cameras, permissions, models, temperature
-    Doctor(BoardArgs),
+    Doctor(DoctorArgs),
 }
 
 #[derive(Debug, Args)]
@@ -124,6 +125,9 @@ pub struct RunArgs {
     #[command(flatten)]
     pub engine: EngineArgs,
 
+    #[command(flatten)]
+    pub trust: TrustArgs,
+
     /// Preprocessing pipeline, instead of the model's own
     #[arg(long, value_enum)]
     pub preprocessing: Option<Preprocessing>,
@@ -131,6 +135,10 @@ pub struct RunArgs {
     /// Labels, one a line in index order, instead of the model's own
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
+
+    /// Do not have a plan repeat first what it said where it was compiled
+    #[arg(long)]
+    pub no_self_test: bool,
 
     /// Stop after this many results
     #[arg(long, value_name = "N")]
@@ -177,6 +185,9 @@ pub struct InspectArgs {
 
     #[command(flatten)]
     pub engine: EngineArgs,
+
+    #[command(flatten)]
+    pub trust: TrustArgs,
 }
 
 #[derive(Debug, Args)]
@@ -186,6 +197,9 @@ pub struct BenchArgs {
 
     #[command(flatten)]
     pub engine: EngineArgs,
+
+    #[command(flatten)]
+    pub trust: TrustArgs,
 
     /// How long to measure, after a tenth of it to warm up
     #[arg(long, value_name = "S", default_value = "3", value_parser = seconds)]
@@ -219,6 +233,22 @@ pub struct InferArgs {
 
     #[command(flatten)]
     pub engine: EngineArgs,
+
+    #[command(flatten)]
+    pub trust: TrustArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Check this model, too, by name or file: whether it gives the results here that it gave where it was compiled
+    #[arg(long, value_name = "NAME|FILE")]
+    pub model: Option<String>,
+
+    #[command(flatten)]
+    pub engine: EngineArgs,
+
+    #[command(flatten)]
+    pub trust: TrustArgs,
 }
 
 #[cfg(test)]
@@ -249,6 +279,7 @@ mod tests {
         assert!(parse("doctor --log debug").is_ok());
         assert!(parse("--camera-size 640x480 doctor").is_err());
         assert!(parse("--model m doctor").is_err());
+        assert!(parse("doctor --model m --require-signature k").is_ok());
         assert!(parse("models list --json").is_ok());
     }
 

@@ -13,8 +13,8 @@ use super::quantization;
 use crate::daemon;
 use crate::engine::net::{Layer, Net, Shape};
 use crate::engine::{Options, Threads};
-use crate::model::{Installed, ModelCard};
-use crate::plan::{self, Belongings};
+use crate::model::{Installed, ModelCard, NewFile};
+use crate::plan::{self, Belongings, PrivateKey, SelfTest};
 use crate::preprocess::{Size, Spec};
 use crate::quantize::Quantized;
 use crate::report::Report;
@@ -26,6 +26,7 @@ pub fn compile(args: &CompileArgs) -> Result<()> {
     if output.extension().is_none_or(|e| e != plan::EXTENSION) {
         bail!("{shown}: expected a name ending in .{}", plan::EXTENSION);
     }
+    let key = args.sign.as_deref().map(PrivateKey::read).transpose()?;
     let installed = super::find_model(&args.model)?;
     if installed.is_plan() {
         bail!("{}: a plan already", installed.file.display());
@@ -60,9 +61,41 @@ pub fn compile(args: &CompileArgs) -> Result<()> {
         false => net.with_precision(args.precision),
     };
     let (layers, precision) = (net.layers().len(), net.precision());
-    let contents = plan::write(&net, belongings)
-        .map_err(|problem| anyhow::anyhow!("{}: {problem}", installed.file.display()))?;
-    super::write_file(output, &contents)?;
+    let failed = |problem: String| anyhow::anyhow!("{}: {problem}", installed.file.display());
+    let contents = match SelfTest::record(&net).map_err(failed)? {
+        Some(self_test) => plan::write_tested(&net, belongings, &self_test),
+        None => {
+            log::warn!(
+                "{}: gives no numbers for pictures without order, so the plan has no self-test",
+                installed.file.display()
+            );
+            plan::write(&net, belongings)
+        }
+    };
+    let contents = contents.map_err(failed)?;
+    let directory = match output.parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => directory,
+        _ => Path::new("."),
+    };
+    let signature = plan::signature_file(output);
+    let write = || -> io::Result<()> {
+        let mut file = NewFile::create(directory)?;
+        file.write_all(&contents)?;
+        if let Some(key) = &key {
+            let mut beside = NewFile::create(directory)?;
+            beside.write_all(&key.sign(&contents))?;
+            file.sync()?;
+            beside.keep(signature.file_name().unwrap_or_default())?;
+        }
+        file.keep(output.file_name().unwrap_or_default())
+    };
+    write().with_context(|| shown.to_string())?;
+    if key.is_none() && signature.exists() {
+        log::warn!(
+            "{}: not of the plan that was written now",
+            signature.display()
+        );
+    }
     let megabytes = contents.len() as f64 / 1e6;
     // Nobody may be listening any more.
     let _ = writeln!(

@@ -2,20 +2,24 @@
 
 mod board;
 pub(super) mod cpu;
+mod model;
 mod thermal;
 
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use nix::unistd::{Gid, Group, Uid, User, getgroups};
 
-use crate::board::Board;
+use super::args::DoctorArgs;
 use crate::camera::{CSI_WAYS_OUT, CameraError, CameraReport, CameraStatus, probe, stable_names};
 use crate::model::Library;
 
-/// `board`: the one that this is, if it is a known one.
-pub fn doctor(board: Option<&Board>) -> Result<()> {
+/// # Errors
+/// If what is found cannot be printed, or a model that was named cannot be used.
+pub fn doctor(args: &DoctorArgs) -> Result<()> {
+    let board = args.engine.board();
+    let board = board.as_ref();
     let mut report = Report {
         out: io::stdout().lock(),
         problems: 0,
@@ -29,12 +33,20 @@ pub fn doctor(board: Option<&Board>) -> Result<()> {
     )?;
     cameras(&mut report)?;
     models(&mut report)?;
+    let unusable = match &args.model {
+        Some(name) => model::check(&mut report, name, args)?,
+        None => false,
+    };
     let problems = report.problems;
     report.heading(match problems {
         0 => "no problems found".to_owned(),
         1 => "1 problem found".to_owned(),
         n => format!("{n} problems found"),
-    })
+    })?;
+    match unusable {
+        true => bail!("the model cannot be used on this machine"),
+        false => Ok(()),
+    }
 }
 
 /// Findings as they are made; each problem comes with its remedy.

@@ -45,10 +45,15 @@ impl BoardArgs {
 }
 
 impl EngineArgs {
+    /// The board, if it is a known one.
+    pub fn board(&self) -> Option<Board> {
+        self.board.board()
+    }
+
     /// # Errors
     /// If the processor has not what is asked for.
     pub fn options(&self) -> Result<Options, EngineError> {
-        let board = self.board.board();
+        let board = self.board();
         let threads = match self.threads {
             ThreadCount::Auto => Threads::auto(board.as_ref().map(Board::threads)),
             ThreadCount::Of(threads) => threads,

@@ -26,6 +26,10 @@ pub struct CompileArgs {
 
     #[command(flatten)]
     pub int8: Int8Args,
+
+    /// Sign the plan with this Ed25519 private key: the signature goes beside it, to FILE.plan.sig
+    #[arg(long, value_name = "KEY.pem")]
+    pub sign: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

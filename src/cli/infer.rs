@@ -11,7 +11,7 @@ use super::args::InferArgs;
 use crate::daemon;
 
 pub fn infer(args: &InferArgs) -> Result<()> {
-    let installed = super::find_model(&args.model)?;
+    let installed = args.trust.find_model(&args.model)?;
     let options = args.engine.options()?;
     let mut session = daemon::load_session(&installed, &options)?;
     let (height, width) = session.input_size();

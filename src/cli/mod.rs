@@ -28,11 +28,13 @@ mod models;
 #[cfg(feature = "host")]
 mod quantization;
 mod run;
+mod self_test;
 #[cfg(feature = "host")]
 mod stoppable;
 #[cfg(feature = "host")]
 mod synthetic_pictures;
 mod table;
+mod trust_args;
 mod validate;
 mod values;
 
@@ -49,6 +51,7 @@ use args::{Cli, Command};
 #[cfg(feature = "host")]
 use crate::model::FindError;
 use crate::model::{Installed, Library, NewFile};
+use crate::plan::PublicKey;
 
 /// Exit status of a run that failed, and of a command line that made no sense.
 const FAILURE: u8 = 1;
@@ -80,7 +83,7 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "host")]
         Some(Command::Export(args)) => export::export(&args),
         Some(Command::Validate(args)) => validate::validate(&args),
-        Some(Command::Doctor(args)) => doctor::doctor(args.board().as_ref()),
+        Some(Command::Doctor(args)) => doctor::doctor(&args),
         None => run::run(&cli.run),
     };
     match result {
@@ -96,7 +99,13 @@ pub fn main() -> ExitCode {
 
 /// Looks a model up; one that is not here, but could be, comes with the way to get it.
 fn find_model(name: &str) -> Result<Installed> {
-    Library::from_environment().find(name).map_err(|error| {
+    find_signed_model(name, None)
+}
+
+/// The same; what the key has not signed is refused.
+fn find_signed_model(name: &str, key: Option<&PublicKey>) -> Result<Installed> {
+    let found = Library::from_environment().find_signed(name, key);
+    found.map_err(|error| {
         let advice = match error {
             #[cfg(feature = "host")]
             FindError::Unknown { .. } => advice::of_the_zoo(name),

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use anyhow::{Context, Result, bail};
 
 use super::args::{OutputFormat, RunArgs};
+use super::self_test;
 use crate::camera::{CameraOptions, Files, LiveCamera, Source, TestPicture};
 use crate::daemon::{self, Classifier, Limits, Outcome, Selection, Stop};
 use crate::preprocess::Size;
@@ -15,13 +16,19 @@ pub fn run(args: &RunArgs) -> Result<()> {
     let stop = Stop::default();
     stop.on_signals().context("cannot handle signals")?;
     let name = args.model.as_deref().expect("clap requires it");
-    let installed = super::find_model(name)?;
+    let installed = args.trust.find_model(name)?;
     let options = args.engine.options()?;
     let mut model = daemon::load(&installed, args.labels.as_deref(), &options)?;
     if let Some(preprocessing) = args.preprocessing {
         model.spec.pipeline = preprocessing.into();
         model.spec.validate()?;
     }
+    if let Some(test) = model.self_test.take().filter(|_| !args.no_self_test) {
+        // One picture tells; `doctor` runs them all.
+        self_test::replay(&test, &mut model.session, 1, &installed.file, &options)?;
+    }
+    // All of a signed plan, which is packed by now.
+    drop(installed);
     let size = model.spec.size;
     let selection = Selection {
         top_k: args.top_k,

@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::compile::{self, OnnxError};
 use crate::engine::{EngineError, Options};
 use crate::model::{CardError, Installed, Labels, LabelsError, Scores};
-use crate::plan::{Plan, PlanError};
+use crate::plan::{PlanError, SelfTest};
 use crate::preprocess::{Size, Spec, SpecError};
 use crate::session::{Program, Session};
 
@@ -19,6 +19,8 @@ pub struct LoadedModel {
     pub spec: Spec,
     pub scores: Scores,
     pub labels: Labels,
+    /// Of a plan that has one.
+    pub self_test: Option<SelfTest>,
 }
 
 #[derive(Debug, Error)]
@@ -52,13 +54,23 @@ pub enum LoadError {
 
 /// Reads the network, compiled already or not.
 pub fn load_program(model: &Installed) -> Result<Program, LoadError> {
+    Ok(load_tested(model, false)?.0)
+}
+
+/// The same, with its self-test if that is wanted.
+fn load_tested(model: &Installed, wanted: bool) -> Result<(Program, Option<SelfTest>), LoadError> {
     if !model.is_plan() {
-        return compile(model);
+        return Ok((compile(model)?, None));
     }
     if let Some(card) = model.card.as_ref().filter(|card| card.sha256.is_some()) {
         card.verify(&model.file, &read(model)?)?;
     }
-    Ok(Program::Net(Plan::open(&model.file)?.net()?))
+    let plan = model.plan()?;
+    let self_test = match wanted {
+        true => plan.self_test()?,
+        false => None,
+    };
+    Ok((Program::Net(plan.net()?), self_test))
 }
 
 #[cfg(feature = "host")]
@@ -109,7 +121,8 @@ pub fn load(
     labels: Option<&Path>,
     options: &Options,
 ) -> Result<LoadedModel, LoadError> {
-    let session = load_session(model, options)?;
+    let (program, self_test) = load_tested(model, true)?;
+    let session = Session::with(program, options).map_err(engine(model))?;
     let spec = match &model.card {
         Some(card) => card.preprocess.clone(),
         None => assumed_spec(model, &session)?,
@@ -126,6 +139,7 @@ pub fn load(
         spec,
         scores: scores.unwrap_or_default(),
         labels: labels.unwrap_or_else(|| Labels::numbered(classes)),
+        self_test,
     })
 }
 

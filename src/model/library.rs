@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::{CardError, Labels, LabelsError, ModelCard};
 use crate::nearest::nearest;
-use crate::plan::{self, Plan, PlanError};
+use crate::plan::{self, Plan, PlanError, PublicKey, SignatureError, Verified};
 
 /// Extensions of model files that can be run.
 const MODEL_EXTENSIONS: [&str; 2] = [plan::EXTENSION, "onnx"];
@@ -32,6 +32,8 @@ pub struct Installed {
     directory: PathBuf,
     /// The text of the labels that a plan brings.
     own_labels: Option<String>,
+    /// All of the plan, if its signature had to be verified.
+    verified: Option<Verified>,
 }
 
 #[derive(Debug, Error)]
@@ -63,6 +65,8 @@ pub enum FindError {
     Card(#[from] CardError),
     #[error(transparent)]
     Plan(#[from] PlanError),
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
 }
 
 fn describe_unknown(
@@ -130,7 +134,7 @@ impl Library {
         for directory in &self.directories {
             for name in names_in(directory) {
                 if !models.contains_key(&name) {
-                    let found = find_in(directory, &name).transpose();
+                    let found = find_in(directory, &name, None).transpose();
                     models.extend(found.map(|found| (name, found)));
                 }
             }
@@ -140,9 +144,18 @@ impl Library {
 
     /// A model by path (a model file or a card) or by name.
     pub fn find(&self, name_or_path: &str) -> Result<Installed, FindError> {
+        self.find_signed(name_or_path, None)
+    }
+
+    /// The same; what the key has not signed is an error. Nothing else of the file is read before that is known.
+    pub fn find_signed(
+        &self,
+        name_or_path: &str,
+        key: Option<&PublicKey>,
+    ) -> Result<Installed, FindError> {
         let path = Path::new(name_or_path);
         if path.is_file() {
-            return open(path);
+            return open(path, key);
         }
         // `NAME.onnx` is also looked for in the directories; in a path, in its own alone.
         let has_extension = extension_is(path, CARD_EXTENSION)
@@ -155,7 +168,7 @@ impl Library {
             return Err(own.unknown(name_or_path, name));
         }
         for directory in &self.directories {
-            if let Some(found) = find_in(directory, name)? {
+            if let Some(found) = find_in(directory, name, key)? {
                 return Ok(found);
             }
         }
@@ -193,7 +206,11 @@ fn names_in(directory: &Path) -> Vec<String> {
     names
 }
 
-fn find_in(directory: &Path, name: &str) -> Result<Option<Installed>, FindError> {
+fn find_in(
+    directory: &Path,
+    name: &str,
+    key: Option<&PublicKey>,
+) -> Result<Option<Installed>, FindError> {
     // Built by hand because a dot in the name is not an extension.
     let with = |extension: &str| directory.join(format!("{name}.{extension}"));
     // A plan was made of the others, to be taken in their place.
@@ -201,12 +218,20 @@ fn find_in(directory: &Path, name: &str) -> Result<Option<Installed>, FindError>
         .map(with)
         .into_iter()
         .find(|path| path.is_file())
-        .map(|path| open(&path))
+        .map(|path| open(&path, key))
         .transpose()
 }
 
 /// Opens a card or a model file. A model file takes the card beside it that names it.
-fn open(path: &Path) -> Result<Installed, FindError> {
+fn open(path: &Path, key: Option<&PublicKey>) -> Result<Installed, FindError> {
+    if let Some(key) = key {
+        // A card, and what it describes, can be changed each by itself.
+        if !extension_is(path, plan::EXTENSION) {
+            let path = path.to_owned();
+            return Err(SignatureError::NotAPlan { path }.into());
+        }
+        return open_plan(path, Some(key.verify(path)?));
+    }
     if extension_is(path, CARD_EXTENSION) {
         let card = ModelCard::read(path)?;
         let file = path.with_file_name("").join(&card.file);
@@ -222,10 +247,11 @@ fn open(path: &Path) -> Result<Installed, FindError> {
             card: Some(card),
             directory: path.with_file_name(""),
             own_labels: None,
+            verified: None,
         });
     }
     if extension_is(path, plan::EXTENSION) {
-        return open_plan(path);
+        return open_plan(path, None);
     }
     if !MODEL_EXTENSIONS.iter().any(|e| extension_is(path, e)) {
         return Err(FindError::NotAModel {
@@ -258,12 +284,13 @@ fn open(path: &Path) -> Result<Installed, FindError> {
         card,
         directory: path.with_file_name(""),
         own_labels: None,
+        verified: None,
     })
 }
 
 /// Opens a plan, which has its card and labels in itself.
-fn open_plan(path: &Path) -> Result<Installed, FindError> {
-    let inside = Plan::open(path)?.belongings();
+fn open_plan(path: &Path, verified: Option<Verified>) -> Result<Installed, FindError> {
+    let inside = plan_of(path, verified.as_ref())?.belongings();
     let changed = |path: &Path| {
         std::fs::metadata(path)
             .and_then(|found| found.modified())
@@ -289,13 +316,26 @@ fn open_plan(path: &Path) -> Result<Installed, FindError> {
         card,
         directory: path.with_file_name(""),
         own_labels: inside.labels,
+        verified,
     })
+}
+
+fn plan_of(path: &Path, verified: Option<&Verified>) -> Result<Plan, PlanError> {
+    match verified {
+        Some(verified) => Plan::read(path, verified.bytes()),
+        None => Plan::open(path),
+    }
 }
 
 impl Installed {
     /// A card or a model file, wherever it is.
     pub fn open(path: &Path) -> Result<Self, FindError> {
-        open(path)
+        open(path, None)
+    }
+
+    /// The plan that the file is: of the bytes whose signature was verified, if one had to be.
+    pub fn plan(&self) -> Result<Plan, PlanError> {
+        plan_of(&self.file, self.verified.as_ref())
     }
 
     /// Whether the file is a plan.

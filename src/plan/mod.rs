@@ -1,13 +1,16 @@
 //! The plan: a compiled network in one file, with all that belongs to it.
 //!
 //! A safetensors file, of f32, of fp16, or of int8 with f32, which its version says. Its metadata has one entry, JSON: the
-//! version of the form, the layers, the model's card (TOML) and its labels. Each tensor, and that entry, comes with the XXH3 of
-//! its bytes, so that a file that was damaged is noticed before anything is computed with it. Loading reads a part of a
+//! version of the form, the layers, the model's card (TOML), its labels, and a self-test. Each tensor, and that entry, comes
+//! with the XXH3 of its bytes, so that a file that was damaged is noticed before anything is computed with it. Loading maps a
 //! tensor at a time. The report of how the network was quantized, JSON, is a tensor too, the last: who runs the plan does
-//! not read it.
+//! not read it. Against whoever changes a file on purpose there are signatures.
 
 mod read;
 mod schema;
+mod self_test;
+mod signature;
+mod source;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -20,7 +23,11 @@ use crate::engine::Precision;
 use crate::report::Report;
 
 pub use read::Plan;
-pub use write::write;
+pub use self_test::{Mismatch, SelfTest};
+#[cfg(feature = "host")]
+pub use signature::PrivateKey;
+pub use signature::{PublicKey, SignatureError, Verified, signature_file};
+pub use write::{write, write_tested};
 
 /// The extension of plans.
 pub const EXTENSION: &str = "plan";

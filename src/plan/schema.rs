@@ -24,11 +24,37 @@ pub struct Contents {
     pub card: Option<String>,
     pub labels: Option<String>,
     pub network: Network,
-    /// Of each tensor's bytes, in the order of their names.
+    /// None in plans of programs that had no such.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub self_test: Option<SelfTestForm>,
+    /// Of each tensor's bytes, with those that fill its last cache line, in the order of their names.
     pub checksums: Vec<String>,
     /// Of the report, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<String>,
+}
+
+/// What the network says of pictures that are made of numbers.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SelfTestForm {
+    pub pictures: Vec<PictureForm>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PictureForm {
+    pub seed: u32,
+    pub logits: LogitsForm,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum LogitsForm {
+    /// XXH3 of their bits.
+    Exactly(String),
+    /// Which tensor has them, and by how much they may differ when they are computed in f32, and in fp16.
+    About { tensor: usize, f32: f32, fp16: f32 },
 }
 
 #[derive(Debug, Serialize, Deserialize)]

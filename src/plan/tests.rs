@@ -1,5 +1,9 @@
 //! Whatever befalls a plan on its way, it is the same network or an error.
 
+mod damage;
+mod edited;
+mod self_test;
+
 use edge_classify_int8::Quantization;
 use edge_classify_kernels::{Activation, Window};
 use proptest::prelude::*;
@@ -222,9 +226,10 @@ fn weights_of_fp16_take_half_and_are_the_nearest() {
     let net = small();
     let parameters = net.layers().iter().map(|layer| layer.kind.parameters());
     let saved = single.len() as f64 - half.len() as f64;
-    // The header is padded to eight bytes, and numbers in it have fewer digits.
+    // The header and four tensors are filled up to lines, and numbers in it have fewer digits.
     let expected = 2.0 * parameters.sum::<usize>() as f64;
-    assert!((saved - expected).abs() < 32.0, "{saved} bytes");
+    assert!((saved - expected).abs() <= 5.0 * 64.0, "{saved} bytes");
+    assert!(saved > 128.0, "{saved} bytes");
     let written = Written::new(&half);
     let net = written.open().unwrap().net().unwrap();
     assert_eq!(net.precision(), Precision::Fp16);
@@ -259,27 +264,6 @@ fn a_weight_beyond_fp16_is_refused() {
 }
 
 #[test]
-fn every_flipped_bit_is_noticed() {
-    all().iter().for_each(every_flipped_bit_of_is_noticed);
-}
-
-fn every_flipped_bit_of_is_noticed(net: &Net) {
-    let bytes = write(net, with_report()).unwrap();
-    let original = Written::new(&bytes).use_all().unwrap();
-    let file = Written::new(&bytes);
-    for place in 0..bytes.len() {
-        let bit = place % 8;
-        let mut damaged = bytes.clone();
-        damaged[place] ^= 1 << bit;
-        std::fs::write(file.0.path().join("x.plan"), &damaged).unwrap();
-        // What is no part of it, as white space, may change.
-        if let Ok(found) = file.use_all() {
-            assert_eq!(found, original, "bit {bit} of byte {place}");
-        }
-    }
-}
-
-#[test]
 fn a_cut_or_longer_file_is_refused() {
     all().iter().for_each(a_cut_or_longer_file_of_is_refused);
 }
@@ -296,7 +280,7 @@ fn a_cut_or_longer_file_of_is_refused(net: &Net) {
 #[test]
 fn errors_say_what_the_file_is() {
     let says = |bytes: &[u8], part: &str| {
-        let Err(error) = Written::new(bytes).open() else {
+        let Err(error) = Written::new(bytes).open().and_then(Plan::net) else {
             panic!("{part}: opened");
         };
         let text = error.to_string();
@@ -320,7 +304,7 @@ fn errors_say_what_the_file_is() {
     says(&newer, "version 7");
     // Tensors of another type than the version's.
     newer[at.unwrap() + from.len() - 1] = b'2';
-    says(&newer, "lacks tensor 0");
+    says(&newer, "tensor 0, which is not there");
     let gone = Plan::open(std::path::Path::new("/nowhere/x.plan"));
     assert!(matches!(gone, Err(PlanError::Read { .. })));
     assert!(matches!(
@@ -335,7 +319,9 @@ fn a_tensor_that_is_damaged_later_is_named_when_it_is_read() {
     let written = Written::new(&bytes);
     let net = written.open().unwrap().net().unwrap();
     let mut damaged = bytes;
-    *damaged.last_mut().unwrap() ^= 1;
+    // Its last value, before what fills the line.
+    let last = damaged.len() - 64 + 15;
+    damaged[last] ^= 1;
     std::fs::write(written.0.path().join("x.plan"), damaged).unwrap();
     let error = logits(net).unwrap_err();
     assert!(
@@ -409,7 +395,7 @@ fn a_tensor_that_is_read_in_parts_is_checked_as_a_whole() {
     let bytes = write(&net, Belongings::default()).unwrap();
     let file = Written::new(&bytes);
     assert_eq!(file.use_all().unwrap().1, logits(net).unwrap());
-    let end = bytes.len() - 4 * 20_000;
+    let end = bytes.len() - 4 * 20_000_usize.next_multiple_of(16);
     for place in [end - 4 * 60_000, end - 4 * 30_000, end - 1] {
         let mut damaged = bytes.clone();
         damaged[place] ^= 1;
@@ -428,23 +414,9 @@ proptest! {
     ) {
         let net = if of_levels { levels() } else { small() };
         let bytes = write(&net, belongings()).unwrap();
-        let header_len = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
-        let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + header_len]).unwrap();
-        let envelope = header["__metadata__"][ENTRY].as_str().unwrap();
-        let mut envelope: serde_json::Value = serde_json::from_str(envelope).unwrap();
-        let contents = envelope["contents"].as_str().unwrap();
-        let mut contents: serde_json::Value = serde_json::from_str(contents).unwrap();
-        let mut left = place;
-        replace(&mut contents["network"], &mut left, number);
-        let contents = contents.to_string();
-        envelope["checksum"] = checksum(contents.as_bytes()).into();
-        envelope["contents"] = contents.into();
-        let mut header = header;
-        header["__metadata__"][ENTRY] = envelope.to_string().into();
-        let header = header.to_string();
-        let mut other = (header.len() as u64).to_le_bytes().to_vec();
-        other.extend(header.as_bytes());
-        other.extend(&bytes[8 + header_len..]);
+        let other = edited::edited(&bytes, |contents| {
+            replace(&mut contents["network"], &mut { place }, number);
+        });
         let written = Written::new(&other);
         // Most are errors already here; the arena of others may be too large for a test.
         drop(written.open().map(Plan::net));

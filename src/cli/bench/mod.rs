@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::args::BenchArgs;
 use crate::daemon;
 use crate::engine::LayerReport;
+use crate::noise::noise;
 use crate::session::{Program, Session};
 use machine::{Build, Processor};
 use times::Times;
@@ -69,7 +70,7 @@ const WARM_UP: usize = 3;
 
 /// `started` is when the program's own code began.
 pub fn bench(args: &BenchArgs, started: Instant) -> Result<()> {
-    let installed = super::find_model(&args.model)?;
+    let installed = args.trust.find_model(&args.model)?;
     let loading = Instant::now();
     let program = daemon::load_program(&installed)?;
     let options = args.engine.options()?;
@@ -80,7 +81,7 @@ pub fn bench(args: &BenchArgs, started: Instant) -> Result<()> {
     let mut session = Session::with(program, &options)?;
     let precision = session.precision();
     let load = loading.elapsed();
-    let input = noise(session.input_len());
+    let input: Vec<f32> = noise(1).take(session.input_len()).collect();
     let mut logits = vec![0.0; session.classes()];
     session.run_into(&input, &mut logits)?;
     let first_result = started.elapsed();
@@ -141,17 +142,6 @@ pub fn bench(args: &BenchArgs, started: Instant) -> Result<()> {
     .context("cannot print")
 }
 
-/// The same in every run: values from -1 to 1 without order.
-fn noise(len: usize) -> Vec<f32> {
-    let mut state = 1_u32;
-    let next = std::iter::repeat_with(|| {
-        // Numerical Recipes' linear congruential generator; its high bits are the better ones.
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-    });
-    next.take(len).collect()
-}
-
 /// Medians of each layer's own time, measured in inferences of their own.
 fn per_layer(
     session: &mut Session,
@@ -196,17 +186,4 @@ fn gflops(multiply_adds: u64, ms: f64) -> f64 {
 
 fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn noise_is_in_its_range_and_has_no_mean() {
-        let noise = noise(100_000);
-        assert!(noise.iter().all(|value| (-1.0..=1.0).contains(value)));
-        let mean = noise.iter().sum::<f32>() / noise.len() as f32;
-        assert!(mean.abs() < 0.01, "{mean}");
-    }
 }

@@ -15,7 +15,7 @@ use crate::text::one_line;
 use edge_classify_kernels::Activation;
 
 pub fn inspect(args: &InspectArgs) -> Result<()> {
-    let installed = super::find_model(&args.model)?;
+    let installed = args.trust.find_model(&args.model)?;
     if let Some(file) = &args.report {
         return report::write(&installed, file);
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use crate::cli::args::Preprocessing;
+use crate::cli::trust_args::TrustArgs;
 use crate::cli::values::precision;
 use crate::engine::Precision;
 use crate::validate::Shard;
@@ -53,6 +54,9 @@ pub struct ValidateRunArgs {
     /// Preprocessing pipeline, instead of the model's own
     #[arg(long, value_enum)]
     pub preprocessing: Option<Preprocessing>,
+
+    #[command(flatten)]
+    pub trust: TrustArgs,
 
     /// Threads, each with the model for itself [default: the processor's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]

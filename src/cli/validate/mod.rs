@@ -44,8 +44,11 @@ struct Candidate<'a> {
 }
 
 impl<'a> Candidate<'a> {
-    fn find(name: &str, precision: Option<Precision>, args: &'a ValidateRunArgs) -> Result<Self> {
-        let installed = find_model(name)?;
+    fn of(
+        installed: Installed,
+        precision: Option<Precision>,
+        args: &'a ValidateRunArgs,
+    ) -> Result<Self> {
         let one = Threads::new(1).expect("one is allowed");
         let options = engine_args::options(one, Board::of_this_machine().as_ref())?;
         let options = options.in_precision(precision)?;
@@ -113,11 +116,11 @@ fn run(args: &ValidateRunArgs) -> Result<()> {
     stop.on_signals().context("cannot handle signals")?;
     let model = args.model.as_deref().expect("clap requires it");
     let data = args.data.as_deref().expect("clap requires it");
-    let first = Candidate::find(model, args.precision, args)?;
+    let first = Candidate::of(args.trust.find_model(model)?, args.precision, args)?;
     let second = args
         .compare
         .as_deref()
-        .map(|other| Candidate::find(other, None, args))
+        .map(|other| Candidate::of(find_model(other)?, None, args))
         .transpose()?;
     if let Some(second) = &second {
         first.check_comparable(second)?;

@@ -99,6 +99,11 @@ impl<E: Element> Packed<E> {
         self.arena_len
     }
 
+    /// Bytes that each thread needs besides.
+    pub fn scratch_bytes(&self) -> usize {
+        self.scratch_len
+    }
+
     /// Which bytes of the arena each layer writes, by its index in the network. A mean that a depthwise convolution
     /// computes on the way has none of its own, nor have layers that are computed together with later ones.
     pub fn places(&self) -> BTreeMap<usize, Range<usize>> {

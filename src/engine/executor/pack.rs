@@ -50,6 +50,7 @@ pub(super) fn pack<E: Element>(
         .collect();
     let arena =
         Arena::plan(&net, reader.is_none(), &spans, size_of::<E>()).ok_or_else(too_large)?;
+    let most = most_bytes(&net);
     let input = net.input();
     let whole = Span {
         value: net.input_value(),
@@ -149,8 +150,25 @@ pub(super) fn pack<E: Element>(
             ahead: 0..0,
         });
     }
+    let needed = packed.arena_len.saturating_add(packed.scratch_len);
+    if needed > most {
+        return Err(EngineError::Prepare(format!(
+            "the values between its layers need {:.1} GB, and a network with so few weights may have {:.1} GB; \
+             try a smaller picture",
+            needed as f64 / 1e9,
+            most as f64 / 1e9
+        )));
+    }
     ahead::plan(&mut packed.steps);
     Ok(packed)
+}
+
+/// Bytes that the values between the layers may take: what the network's file says of their sizes costs it nothing. The
+/// largest pictures of the zoo's networks need less than the first term, those with the largest values have weights.
+fn most_bytes(net: &Net) -> usize {
+    let parameters = net.layers().iter().map(|layer| layer.kind.parameters());
+    let parameters = parameters.fold(0, usize::saturating_add);
+    (1_usize << 30).saturating_add(parameters.saturating_mul(16))
 }
 
 /// A layer that is computed together with others of levels.

@@ -14,6 +14,7 @@ mod elementwise;
 mod excite;
 mod expand;
 mod interleave;
+mod mapped;
 mod memory;
 mod normalize;
 mod peak;
@@ -38,6 +39,7 @@ pub use elementwise::{
 pub use excite::{PackedExcite, excite};
 pub use expand::{Expansion, expand_depthwise};
 pub use interleave::interleave;
+pub use mapped::Mapped;
 pub use memory::{LINE, Lines, Memory, Plain, values_of, values_of_mut};
 pub use normalize::{Normalization, normalize};
 pub use peak::multiply_adds;

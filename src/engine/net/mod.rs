@@ -10,6 +10,7 @@ mod part;
 mod quantized;
 mod verify;
 mod weights;
+mod written;
 
 use std::fmt;
 use std::sync::Arc;
@@ -296,6 +297,20 @@ impl Net {
     /// Whether a value is of levels.
     pub fn is_quantized(&self) -> bool {
         self.quantizations.iter().any(Option::is_some)
+    }
+
+    /// Whether it gives the same bits on every processor: all is computed on levels, or in f32 in a fixed order, or only
+    /// copied.
+    pub fn is_exact(&self) -> bool {
+        let is_levels = |span: Span| self.quantization(span.value).is_some();
+        let mut layers = self.layers.iter();
+        self.is_quantized()
+            && layers.all(|layer| {
+                let mut touches = layer.reads().chain([layer.output]);
+                let copies = matches!(layer.kind, Kind::Shuffle { .. } | Kind::Activate)
+                    && layer.activation == Activation::Identity;
+                touches.any(is_levels) || copies || matches!(layer.kind, Kind::Excite { .. })
+            })
     }
 
     /// The precision that the weights have, whatever they are handed out in: int8 if some are levels.

@@ -1,8 +1,11 @@
 //! What must hold of a network before it is run.
 
+use std::ops::Range;
+
 use edge_classify_kernels::{Activation, Window};
 use thiserror::Error;
 
+use super::written::Written;
 use super::{Kind, Layer, Net, Shape, Span, Weights};
 
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -24,14 +27,24 @@ impl NetError {
 /// The largest height, width, kernel, stride or padding: products of two are added up, on 32-bit systems as well.
 const LARGEST: usize = 1 << 14;
 
-/// Whether each is written is noted for so many channels.
 const MOST_CHANNELS: usize = 1 << 24;
+
+/// Layers, and values between them: the time to place and to join them grows with their square. The largest networks of
+/// the family have some hundreds.
+const MOST_LAYERS: usize = 1 << 13;
 
 /// Offsets of many values are added up; a 32-bit system has addresses for fewer.
 const MOST_VALUES: usize = if usize::BITS > 32 { 1 << 31 } else { 1 << 29 };
 
 pub(super) fn verify(net: &Net) -> Result<(), NetError> {
     let fault = NetError::new;
+    for (count, what) in [(net.layers.len(), "layers"), (net.values.len(), "values")] {
+        if count > MOST_LAYERS {
+            let what =
+                format!("{count} {what}, more than the {MOST_LAYERS} that a network may have");
+            return Err(fault("", &what));
+        }
+    }
     for shape in &net.values {
         let Shape {
             height,
@@ -43,23 +56,20 @@ pub(super) fn verify(net: &Net) -> Result<(), NetError> {
             .and_then(|n| n.checked_mul(channels));
         let fits = len.is_some_and(|len| (1..MOST_VALUES).contains(&len));
         if !fits || height > LARGEST || width > LARGEST || channels > MOST_CHANNELS {
-            return Err(fault("", &format!("a value of {shape:?}")));
+            let what = format!("a value of {shape}: none may be empty, or so large");
+            return Err(fault("", &what));
         }
     }
-    let mut written: Vec<Vec<bool>> = net
-        .values
-        .iter()
-        .map(|shape| vec![false; shape.channels])
-        .collect();
+    let mut written = vec![Written::default(); net.values.len()];
     match written.get_mut(net.input) {
-        Some(input) => input.fill(true),
+        Some(input) => input.add(0..net.values[net.input].channels),
         None => return Err(fault("", "the input is no value")),
     }
     for layer in &net.layers {
         let name = &layer.name;
         for span in layer.reads() {
-            let range = channels(&written, span).ok_or_else(|| fault(name, "reads no value"))?;
-            if range.contains(&false) {
+            let range = channels(net, span).ok_or_else(|| fault(name, "reads no value"))?;
+            if !written[span.value].covers(&range) {
                 return Err(fault(name, "reads what has not been written"));
             }
             if span.value == layer.output.value {
@@ -67,27 +77,26 @@ pub(super) fn verify(net: &Net) -> Result<(), NetError> {
             }
         }
         let output = layer.output;
-        channels(&written, output).ok_or_else(|| fault(name, "writes no value"))?;
-        let range = &mut written[output.value][output.range()];
-        if range.contains(&true) {
+        let range = channels(net, output).ok_or_else(|| fault(name, "writes no value"))?;
+        if written[output.value].overlaps(&range) {
             return Err(fault(name, "writes what has been written"));
         }
-        range.fill(true);
+        written[output.value].add(range);
         shapes(net, layer).map_err(|what| fault(name, what))?;
     }
-    let output =
-        channels(&written, net.output).ok_or_else(|| fault("", "the output is no value"))?;
-    if output.contains(&false) || net.values[net.output.value].pixels() != 1 {
+    let range = channels(net, net.output).ok_or_else(|| fault("", "the output is no value"))?;
+    let value = net.output.value;
+    if !written[value].covers(&range) || net.values[value].pixels() != 1 {
         return Err(fault("", "the output is not a written vector"));
     }
     Ok(())
 }
 
-/// The state of a span's channels, if there are such.
-fn channels(written: &[Vec<bool>], span: Span) -> Option<&[bool]> {
+/// A span's channels, if there are such.
+fn channels(net: &Net, span: Span) -> Option<Range<usize>> {
     let end = span.first.checked_add(span.channels)?;
-    let range = written.get(span.value)?.get(span.first..end)?;
-    (!range.is_empty()).then_some(range)
+    let known = net.values.get(span.value)?.channels;
+    (span.channels > 0 && end <= known).then_some(span.first..end)
 }
 
 /// The spans are known to exist.
@@ -322,5 +331,15 @@ mod tests {
         assert!(net(picture(2 * LARGEST, 1, 2)).is_err());
         assert!(net(picture(1, 1, 2 * MOST_CHANNELS)).is_err());
         assert!(net(picture(LARGEST, usize::MAX / LARGEST + 1, 2)).is_err());
+    }
+
+    #[test]
+    fn many_values_of_many_channels_take_no_memory_to_check() {
+        let wide = vec![shape(MOST_CHANNELS); MOST_LAYERS];
+        let layer = copy("a", span(0, 0, 1), span(1, 0, 1));
+        let net = |values| Net::new(values, vec![layer.clone()], 0, span(1, 0, 1));
+        assert!(net(wide.clone()).is_ok());
+        let error = net([wide, vec![shape(1)]].concat()).unwrap_err();
+        assert!(error.what.contains("8193 values"), "{error}");
     }
 }

@@ -34,7 +34,7 @@ pub struct WeightLevels {
 /// Where tensors are.
 pub trait Store: Send + Sync {
     /// Calls `take` with the values of a tensor, which has the length that it was said to have, in order and `at_once` at
-    /// a time; they are read into `buffer`. Where that fails, or the tensor turns out to be damaged, what was taken is void.
+    /// a time. `buffer` is for those that do not lie anywhere as they are. Where that fails, or the tensor turns out to be damaged, what was taken is void.
     fn read(
         &self,
         index: usize,
@@ -154,7 +154,8 @@ impl Weights {
             Values::Here(values) => Ok(values.into()),
             Values::Stored { store, index } => {
                 let mut values = Vec::new();
-                store.read(*index, self.len, &mut values, &mut |_| ())?;
+                let take = &mut |all: &[f32]| values.extend_from_slice(all);
+                store.read(*index, self.len, &mut Vec::new(), take)?;
                 Ok(values.into())
             }
             Values::Quantized { .. } => {

@@ -195,9 +195,8 @@ impl Dense<'_> {
 fn sums<S: Levels, const N: usize>(simd: S, x: &[f32], panel: &[f32]) -> [S::V; N] {
     let mut rows = panel.chunks_exact(PANEL);
     // SAFETY: a row has `N` vectors.
-    let load = |row: &[f32], n: usize| unsafe {
-        simd.load(row[n * S::LANES..][..S::LANES].as_ptr())
-    };
+    let load =
+        |row: &[f32], n: usize| unsafe { simd.load(row[n * S::LANES..][..S::LANES].as_ptr()) };
     let mut parts = [[simd.splat(0.0); PARTS]; N];
     let mut add = |part: usize, x: f32| {
         let row = rows.next().expect("a row for each input");
