@@ -20,6 +20,9 @@ pub use thumbnail::thumbnail;
 /// Signal to noise, in dB, from which on a difference is only that of how numbers are added up.
 const EXACT: f64 = 150.0;
 
+/// The same where there is no difference at all.
+const NOISELESS: f64 = 999.0;
+
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Report {
@@ -137,7 +140,8 @@ pub struct Difference {
 }
 
 impl Report {
-    /// As JSON, which has no numbers that are not finite: what was measured as one is left out. Elsewhere, they are errors.
+    /// As JSON, which has no numbers that are not finite. Where there is no noise, signal to noise becomes a large one; what
+    /// else was measured as no number is left out. Elsewhere, they are errors.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         let mut report = self.clone();
         let measured = report
@@ -148,7 +152,8 @@ impl Report {
         let of_layers =
             layers.flat_map(|layer| [&mut layer.signal_to_noise, &mut layer.sensitivity]);
         for measured in measured.chain(of_layers) {
-            *measured = measured.filter(|value| value.is_finite());
+            let found = measured.filter(|value| *value > f64::NEG_INFINITY);
+            *measured = found.map(|value| value.min(NOISELESS));
         }
         for range in &mut report.ranges {
             range.tried.retain(|(_, value)| value.is_finite());
