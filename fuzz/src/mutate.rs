@@ -102,12 +102,24 @@ impl Parts {
         };
         match random.below(8) {
             0 => bytes.truncate(random.below(bytes.len())),
-            1 => bytes.resize((bytes.len() + random.below(64)).min(MOST), random.next() as u8),
+            1 => bytes.resize(
+                (bytes.len() + random.below(64)).min(MOST),
+                random.next() as u8,
+            ),
             2 => *dtype = ["F32", "F16", "I8", "U8"][random.below(4)].to_owned(),
             3 => {
                 let len = bytes.len();
                 if let Some(value) = bytes.chunks_exact_mut(4).nth(random.below(len / 4)) {
-                    let values = [f32::NAN, f32::INFINITY, 0.0, -0.0, 1e38, -1e38, 1e-40, 65504.0];
+                    let values = [
+                        f32::NAN,
+                        f32::INFINITY,
+                        0.0,
+                        -0.0,
+                        1e38,
+                        -1e38,
+                        1e-40,
+                        65504.0,
+                    ];
                     value.copy_from_slice(&values[random.below(values.len())].to_le_bytes());
                 }
             }
@@ -120,8 +132,13 @@ impl Parts {
         }
     }
 
+    fn layers(&mut self) -> Option<&mut Vec<Value>> {
+        let layers = self.contents.pointer_mut("/network/layers");
+        layers.and_then(Value::as_array_mut)
+    }
+
     fn copy_layer(&mut self, random: &mut Random) {
-        let Some(layers) = self.contents["network"]["layers"].as_array_mut() else {
+        let Some(layers) = self.layers() else {
             return;
         };
         if layers.is_empty() || layers.len() > 64 {
@@ -133,12 +150,16 @@ impl Parts {
 
     /// Makes windows those of their values, and tensors as long as layers need them.
     fn fit(&mut self) {
-        let network = &mut self.contents["network"];
-        let shapes: Vec<[usize; 3]> = match serde_json::from_value(network["values"].clone()) {
-            Ok(shapes) => shapes,
-            Err(_) => return,
-        };
-        let Some(layers) = network["layers"].as_array_mut() else {
+        let shapes: Vec<[usize; 3]> =
+            match serde_json::from_value(self.contents["network"]["values"].clone()) {
+                Ok(shapes) => shapes,
+                Err(_) => return,
+            };
+        let Some(layers) = self
+            .contents
+            .pointer_mut("/network/layers")
+            .and_then(Value::as_array_mut)
+        else {
             return;
         };
         for layer in layers {
@@ -147,16 +168,22 @@ impl Parts {
                     serde_json::from_value(layer.get(name)?.clone()).ok()?;
                 Some((*shapes.get(value)?, channels))
             };
-            let (Some((from, inputs)), Some((to, outputs))) = (span("input"), span("output")) else {
+            let (Some((from, inputs)), Some((to, outputs))) = (span("input"), span("output"))
+            else {
                 continue;
             };
-            let Some(kinds) = layer["kind"].as_object_mut() else {
+            let Some(kinds) = layer.get_mut("kind").and_then(Value::as_object_mut) else {
                 continue;
             };
             for (name, kind) in kinds.iter_mut() {
                 let mut taps = 1_usize;
                 if let Some(window) = kind.get_mut("window").and_then(Value::as_object_mut) {
-                    let sizes = [("height", from[0]), ("width", from[1]), ("out_height", to[0]), ("out_width", to[1])];
+                    let sizes = [
+                        ("height", from[0]),
+                        ("width", from[1]),
+                        ("out_height", to[0]),
+                        ("out_width", to[1]),
+                    ];
                     for (name, size) in sizes {
                         window.insert(name.to_owned(), json!(size));
                     }
@@ -168,9 +195,10 @@ impl Parts {
                 let hidden = self.tensors.len() % 7 + 1;
                 let row = |len: usize| len.saturating_mul(taps);
                 let lens: &[(&str, usize)] = match name.as_str() {
-                    "pointwise" | "convolution" => {
-                        &[("weights", row(inputs.saturating_mul(outputs))), ("bias", outputs)]
-                    }
+                    "pointwise" | "convolution" => &[
+                        ("weights", row(inputs.saturating_mul(outputs))),
+                        ("bias", outputs),
+                    ],
                     "depthwise" => &[("weights", row(inputs)), ("bias", outputs)],
                     "affine" => &[("scale", inputs), ("shift", inputs)],
                     "excite" => &[
@@ -231,7 +259,10 @@ impl Parts {
             "checksum": checksum(contents.as_bytes()),
             "contents": contents,
         });
-        header.insert("__metadata__".to_owned(), json!({ENTRY: envelope.to_string()}));
+        header.insert(
+            "__metadata__".to_owned(),
+            json!({ENTRY: envelope.to_string()}),
+        );
         let mut header = Value::Object(header).to_string().into_bytes();
         if fill {
             let begin = 8 + header.len();
@@ -308,7 +339,19 @@ fn change(value: &mut Value, random: &mut Random) {
             };
         }
         Value::String(text) => {
-            let words = ["mean", "activate", "identity", "sigmoid", "swish", "hardswish", "max", "inf", "NaN", "-inf", ""];
+            let words = [
+                "mean",
+                "activate",
+                "identity",
+                "sigmoid",
+                "swish",
+                "hardswish",
+                "max",
+                "inf",
+                "NaN",
+                "-inf",
+                "",
+            ];
             match random.below(3) {
                 0 => text.push_str(words[random.below(words.len())]),
                 _ => words[random.below(words.len())].clone_into(text),

@@ -61,7 +61,10 @@ impl Maker {
 
     fn floats(&mut self, len: usize) -> Weights {
         let value = |_| {
-            self.seed = self.seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            self.seed = self
+                .seed
+                .wrapping_mul(1_664_525)
+                .wrapping_add(1_013_904_223);
             (self.seed >> 8) as f32 / (1 << 24) as f32 - 0.5
         };
         (0..len).map(value).collect::<Vec<f32>>().into()
@@ -176,7 +179,13 @@ fn net(levels: bool) -> Net {
         residual: Some(stem),
     };
     net.add(kind, identity, gated, block);
-    let pools = [Pool::Max, Pool::Average { count_padding: false }].map(|pool| {
+    let pools = [
+        Pool::Max,
+        Pool::Average {
+            count_padding: false,
+        },
+    ]
+    .map(|pool| {
         let pooled = net.value(2, CHANNELS, true);
         let window = window(4, 2, 2);
         net.add(Kind::Pool { pool, window }, identity, block, pooled);
@@ -187,7 +196,10 @@ fn net(levels: bool) -> Net {
     let shuffled = net.value(2, CHANNELS, true);
     net.add(Kind::Shuffle { groups: 2 }, identity, sum, shuffled);
     let joined = net.value(2, CHANNELS, true);
-    for (first, activation) in [(0, Activation::Sigmoid), (CHANNELS / 2, Activation::HardSwish)] {
+    for (first, activation) in [
+        (0, Activation::Sigmoid),
+        (CHANNELS / 2, Activation::HardSwish),
+    ] {
         let half = |span: Span| Span {
             first,
             channels: CHANNELS / 2,
@@ -223,7 +235,9 @@ fn net(levels: bool) -> Net {
     let quantizations = net.of_levels.iter().map(quantization).collect();
     let whole = Net::new(net.values, net.layers, 0, logits).expect("it is sound");
     match levels {
-        true => whole.with_quantizations(quantizations).expect("it is sound"),
+        true => whole
+            .with_quantizations(quantizations)
+            .expect("it is sound"),
         false => whole,
     }
 }
