@@ -73,7 +73,12 @@ impl LayerReport {
             };
             shape.pixels() * shape.channels * size
         };
-        let weights = layer.kind.parameters() * precision.size();
+        // Squeeze-and-excitation is computed in f32 between levels, too.
+        let weight = match (&layer.kind, precision) {
+            (Kind::Excite { .. }, Precision::Int8) => Precision::F32.size(),
+            _ => precision.size(),
+        };
+        let weights = layer.kind.parameters() * weight;
         let bytes: usize = layer.reads().chain([layer.output]).map(bytes).sum();
         let (gated, residual) = match &layer.kind {
             Kind::Pointwise { gate, residual, .. } => (gate.is_some(), residual.is_some()),

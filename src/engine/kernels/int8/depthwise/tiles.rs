@@ -1,16 +1,17 @@
 //! Square kernels at stride 1 or 2: tiles of four outputs at most, of as many channels as a vector has bytes.
 
-use std::hint::black_box;
+mod finish;
+mod strip;
+
 use std::mem::MaybeUninit;
-use std::ops::Range;
 
-use edge_classify_kernels::{Activation, Simd};
+use edge_classify_kernels::Activation;
 
-use super::groups::{Group, Groups, columns_of, place, quads_of};
+use super::Job;
+use super::groups::{Group, Groups, columns_of, quads_of};
 use super::quads::{QuadKernel, Quads, Sums, run_quads};
-use super::{Job, PackedDepthwise};
-use crate::exact::exact;
 use crate::simd::{LevelRange, Levels};
+use strip::Strip;
 
 /// Input lines of a tile.
 const MOST_LINES: usize = 13;
@@ -106,17 +107,6 @@ struct Line {
     pixel: usize,
 }
 
-/// Tiles beside each other, which are computed in all rows before the next such: one that sees something beside the
-/// picture, or some that do not.
-struct Strip {
-    columns: Range<usize>,
-    is_inner: bool,
-    /// Of a tile that is not inner, the picture's lines up to this one have been copied, with what is beside them. The rows
-    /// below see them again.
-    copied: usize,
-    room: *mut u8,
-}
-
 /// What the tiles of a group have in common.
 #[derive(Clone, Copy)]
 struct Common {
@@ -193,22 +183,6 @@ impl<const K: usize, const T: usize, const SETS: usize, const WHOLE: bool>
     } else {
         Self::lines::<1>()
     };
-
-    /// Where the tiles end that see nothing beside the picture, if those from the output's column `at` on do so.
-    fn inner_from(&self, at: usize) -> usize {
-        let window = self.job.window;
-        let step = SETS * Self::COLUMNS;
-        let seen = |at: usize| (at * T).checked_sub(window.pad_left);
-        let is_inner = |at: usize| {
-            let inner = seen(at).is_some_and(|left| left + Self::SPAN <= window.width);
-            inner && at < window.out_width
-        };
-        let mut end = at;
-        while is_inner(end) {
-            end += step;
-        }
-        end
-    }
 
     /// `R` rows of the output from `y` on.
     #[inline(always)]
@@ -313,38 +287,6 @@ impl<const K: usize, const T: usize, const SETS: usize, const WHOLE: bool>
         (R - 1) * T + K
     }
 
-    /// Copies what tiles see of a line from the pixel `at` on; padding where that is beside the picture.
-    ///
-    /// # Safety
-    /// The line's pixels in the picture are valid for reading the group's channels, and there is room for [`Self::SPAN`] vectors
-    /// at `to`.
-    #[inline(always)]
-    unsafe fn copy<S: Quads>(
-        &self,
-        simd: S,
-        line: &Line,
-        at: usize,
-        padding: &Aligned<[u8; MOST_BYTES]>,
-        to: *mut u8,
-    ) {
-        let window = self.job.window;
-        for i in 0..Self::SPAN {
-            let there = (at + i).wrapping_sub(window.pad_left) < window.width;
-            let from = match there {
-                true => line.start.wrapping_add((at + i) * line.pixel),
-                false => padding.0.as_ptr(),
-            };
-            // SAFETY: by this function's contract.
-            unsafe {
-                let v = match WHOLE || !there {
-                    true => simd.load_bytes(from),
-                    false => simd.load_parts::<1>(from, 0, self.group.count),
-                };
-                simd.store_bytes(to.add(i * S::BYTES), v);
-            }
-        }
-    }
-
     /// The sums of `R` rows of outputs, for each quad of channels.
     ///
     /// # Safety
@@ -438,76 +380,6 @@ impl<const K: usize, const T: usize, const SETS: usize, const WHOLE: bool>
                     }
                 }
             }
-        }
-    }
-
-    /// The outputs' bytes, in the order of the channels.
-    #[inline(always)]
-    fn levels<S: Quads, const R: usize>(
-        simd: S,
-        sums: [Sums<S>; MOST],
-        common: &Common,
-    ) -> [S::Bytes; MOST] {
-        let levels = simd.levels();
-        let multipliers: [<S::Levels as Simd>::V; 4] = std::array::from_fn(|q| {
-            // SAFETY: a group has so many multipliers.
-            unsafe { levels.load(common.multipliers.wrapping_add(q * (S::BYTES / 4))) }
-        });
-        let mut bytes = [simd.bytes(0); MOST];
-        let Some((activation, factor)) = common.applied else {
-            for n in 0..R * Self::COLUMNS {
-                let mut t = multipliers;
-                for q in 0..4 {
-                    t[q] = levels.mul(levels.to_floats(sums[n][q]), t[q]);
-                }
-                bytes[n] = simd.pack(t, common.range);
-            }
-            return bytes;
-        };
-        // Long: one loop here in place of a copy for each output, which must not be in registers for it.
-        let factor = levels.splat(factor);
-        let outputs = black_box(R * Self::COLUMNS);
-        let (spilled, mut applied) = (sums, bytes);
-        for (sums, bytes) in spilled[..outputs].iter().zip(&mut applied) {
-            let mut t = multipliers;
-            for (t, sum) in t.iter_mut().zip(sums) {
-                *t = levels.mul(levels.to_floats(*sum), *t);
-                *t = levels.mul(exact(levels, activation, *t), factor);
-            }
-            *bytes = simd.pack(t, common.range);
-        }
-        applied
-    }
-
-    /// Adds to the job's sums what the outputs' bytes were.
-    #[inline(always)]
-    fn add_totals<S: Quads>(&mut self, simd: S, w: &PackedDepthwise, totals: Sums<S>) {
-        let Some(sums) = &mut self.job.sums else {
-            return;
-        };
-        let mut by_quad = Aligned([0; MOST_BYTES]);
-        for (q, total) in totals.into_iter().enumerate() {
-            let to = by_quad.0[q * (S::BYTES / 4)..][..(S::BYTES / 4)].as_mut_ptr();
-            // SAFETY: so many are there.
-            unsafe { simd.store_integers(to, total) };
-        }
-        let Group {
-            first,
-            count,
-            again,
-            ..
-        } = self.group;
-        let pixels = self.job.rows.len() * self.job.window.out_width;
-        let zero = i32::from(w.output.zero_point) + S::OFFSET;
-        for byte in 0..S::BYTES {
-            let channel = byte % (S::BYTES / SETS);
-            if (again..count).contains(&channel) {
-                let (quad, lane) = place(byte);
-                sums[first + channel] += by_quad.0[quad * (S::BYTES / 4) + lane];
-            }
-        }
-        for sum in &mut sums[first + again..first + count] {
-            *sum -= pixels as i32 * zero;
         }
     }
 }
