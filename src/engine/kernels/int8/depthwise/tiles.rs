@@ -16,8 +16,8 @@ use strip::Strip;
 /// Input lines of a tile.
 const MOST_LINES: usize = 13;
 
-/// Pixels of all lines that tiles beside each other see, where these are copied.
-const MOST_PIXELS: usize = 13 * 12;
+/// Pixels of all lines that tiles beside each other see, where these are copied, and of a line of padding.
+const MOST_PIXELS: usize = 14 * 12;
 
 const MOST_BYTES: usize = 64;
 
@@ -138,27 +138,18 @@ impl<const K: usize, const T: usize, const SETS: usize, const WHOLE: bool> QuadK
         };
         let padding = Aligned([w.zero(); MOST_BYTES]);
         let mut totals = [simd.levels().integers(0); 4];
-        let rows = self.job.rows.clone();
         let mut room = Aligned(MaybeUninit::<[u8; MOST_PIXELS * MOST_BYTES]>::uninit());
         let mut at = 0;
         while at < self.job.window.out_width {
             let inner = self.inner_from(at);
             let mut strip = Strip {
                 columns: at..inner.max(at + SETS * Self::COLUMNS),
-                is_inner: inner > at,
                 copied: 0,
                 room: room.0.as_mut_ptr().cast(),
             };
-            let mut y = rows.start;
-            if Self::COLUMNS <= 2 && S::ROWS == 2 {
-                while y + 2 <= rows.end {
-                    self.rows::<S, 2>(simd, y, &common, &padding, &mut strip, &mut totals);
-                    y += 2;
-                }
-            }
-            while y < rows.end {
-                self.rows::<S, 1>(simd, y, &common, &padding, &mut strip, &mut totals);
-                y += 1;
+            match inner > at {
+                true => self.strip::<S, true>(simd, &common, &padding, &mut strip, &mut totals),
+                false => self.strip::<S, false>(simd, &common, &padding, &mut strip, &mut totals),
             }
             at = strip.columns.end;
         }
@@ -184,9 +175,37 @@ impl<const K: usize, const T: usize, const SETS: usize, const WHOLE: bool>
         Self::lines::<1>()
     };
 
+    /// All rows of a strip.
+    #[inline(always)]
+    fn strip<S: Quads, const INNER: bool>(
+        &mut self,
+        simd: S,
+        common: &Common,
+        padding: &Aligned<[u8; MOST_BYTES]>,
+        strip: &mut Strip,
+        totals: &mut Sums<S>,
+    ) {
+        if !INNER {
+            // SAFETY: after the copies there is room for one line more.
+            unsafe { Self::fill(simd, padding, Self::room::<S>(strip, Self::COPIES)) };
+        }
+        let rows = self.job.rows.clone();
+        let mut y = rows.start;
+        if Self::COLUMNS <= 2 && S::ROWS == 2 {
+            while y + 2 <= rows.end {
+                self.rows::<S, 2, INNER>(simd, y, common, padding, strip, totals);
+                y += 2;
+            }
+        }
+        while y < rows.end {
+            self.rows::<S, 1, INNER>(simd, y, common, padding, strip, totals);
+            y += 1;
+        }
+    }
+
     /// `R` rows of the output from `y` on.
     #[inline(always)]
-    fn rows<S: Quads, const R: usize>(
+    fn rows<S: Quads, const R: usize, const INNER: bool>(
         &mut self,
         simd: S,
         y: usize,
@@ -212,21 +231,29 @@ impl<const K: usize, const T: usize, const SETS: usize, const WHOLE: bool>
         let mut lines = [padded; MOST_LINES];
         for (i, line) in lines[..Self::lines::<R>()].iter_mut().enumerate() {
             let y = (y * T + i).wrapping_sub(window.pad_top);
-            if y >= window.height {
-                continue;
-            }
-            let start = x.line(y) * window.width * pixel + first;
-            let start = x.pixels.data.as_ptr().wrapping_add(start);
-            *line = Line {
-                start: start.wrapping_sub(window.pad_left * pixel),
-                pixel,
+            let there = y < window.height;
+            let in_picture = || {
+                let start = x.line(y) * window.width * pixel + first;
+                let start = x.pixels.data.as_ptr().wrapping_add(start);
+                Line {
+                    start: start.wrapping_sub(window.pad_left * pixel),
+                    pixel,
+                }
             };
-            if !strip.is_inner {
-                let room = y % Self::COPIES * (Self::SPAN * S::BYTES);
-                let to = strip.room.wrapping_add(room);
-                if y >= strip.copied {
+            if INNER && there {
+                *line = in_picture();
+            }
+            if !INNER {
+                let copy = if there {
+                    y % Self::COPIES
+                } else {
+                    Self::COPIES
+                };
+                let to = Self::room::<S>(strip, copy);
+                if there && y >= strip.copied {
+                    let from = in_picture();
                     // SAFETY: the line is of the picture, and there is room for as many.
-                    unsafe { self.copy(simd, line, strip.columns.start * T, padding, to) };
+                    unsafe { self.copy(simd, &from, strip.columns.start * T, padding, to) };
                     strip.copied = y + 1;
                 }
                 *line = Line {
@@ -236,10 +263,10 @@ impl<const K: usize, const T: usize, const SETS: usize, const WHOLE: bool>
             }
         }
         for at in strip.columns.clone().step_by(SETS * Self::COLUMNS) {
-            let seen = if strip.is_inner { at * T } else { 0 };
+            let seen = if INNER { at * T } else { 0 };
             // SAFETY: the group's channels are read of pixels in the picture, of padding, or of copies of both; the weights
             // are those of this kernel.
-            let tile = unsafe { self.sum_up::<S, R>(simd, &lines, seen, common) };
+            let tile = unsafe { self.sum_up::<S, R, INNER>(simd, &lines, seen, common) };
             let outputs = Self::levels::<S, R>(simd, tile, common);
             let all = at + SETS * Self::COLUMNS <= window.out_width;
             let mut kept = [simd.keep(simd.bytes(0), 0); MOST];
@@ -293,7 +320,7 @@ impl<const K: usize, const T: usize, const SETS: usize, const WHOLE: bool>
     /// Each line is valid for reading [`Self::SPAN`] pixels of the group's channels from the one numbered `at` on, and there
     /// are the group's weights.
     #[inline(always)]
-    unsafe fn sum_up<S: Quads, const R: usize>(
+    unsafe fn sum_up<S: Quads, const R: usize, const INNER: bool>(
         &self,
         simd: S,
         lines: &[Line; MOST_LINES],
@@ -308,7 +335,7 @@ impl<const K: usize, const T: usize, const SETS: usize, const WHOLE: bool>
         let mut sums = [bias; MOST];
         macro_rules! line {
             ($i:expr, $rows:expr) => {
-                unsafe { self.line(simd, lines, at, $i, $rows, common, &mut sums) }
+                unsafe { self.line::<S, INNER>(simd, lines, at, $i, $rows, common, &mut sums) }
             };
         }
         if K == 3 {
@@ -339,7 +366,7 @@ impl<const K: usize, const T: usize, const SETS: usize, const WHOLE: bool>
     /// As of [`Self::sum_up`].
     #[inline(always)]
     #[allow(clippy::too_many_arguments, reason = "a part of one loop")]
-    unsafe fn line<S: Quads>(
+    unsafe fn line<S: Quads, const INNER: bool>(
         &self,
         simd: S,
         lines: &[Line; MOST_LINES],
@@ -349,19 +376,20 @@ impl<const K: usize, const T: usize, const SETS: usize, const WHOLE: bool>
         common: &Common,
         sums: &mut [Sums<S>; MOST],
     ) {
-        let line = &lines[i];
-        let start = line.start.wrapping_add(at * line.pixel);
+        // Of copies, a constant.
+        let pixel = if INNER { lines[i].pixel } else { S::BYTES };
+        let start = lines[i].start.wrapping_add(at * pixel);
         // A row's weights.
         let row = columns_of(K) * Self::QUADS * 4 * S::BYTES;
         let taps = common.taps.wrapping_add(i * row);
         for j in 0..Self::QUADS {
             let pixels: [S::Bytes; 4] = std::array::from_fn(|n| {
-                let from = start.wrapping_add((4 * j + n) * line.pixel);
+                let from = start.wrapping_add((4 * j + n) * pixel);
                 // SAFETY: by this function's contract, here and below.
                 match WHOLE {
                     true => unsafe { simd.load_bytes(from) },
                     false => unsafe {
-                        simd.load_parts::<SETS>(from, Self::APART * line.pixel, self.group.count)
+                        simd.load_parts::<SETS>(from, Self::APART * pixel, self.group.count)
                     },
                 }
             });

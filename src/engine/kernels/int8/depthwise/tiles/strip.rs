@@ -9,8 +9,7 @@ use crate::depthwise::quads::Quads;
 /// picture, or some that do not.
 pub(super) struct Strip {
     pub columns: Range<usize>,
-    pub is_inner: bool,
-    /// Of a tile that is not inner, the picture's lines up to this one have been copied, with what is beside them. The rows
+    /// Of a tile that sees something else, the picture's lines up to this one have been copied, with what is beside them. The rows
     /// below see them again.
     pub copied: usize,
     pub room: *mut u8,
@@ -33,6 +32,24 @@ impl<const K: usize, const T: usize, const SETS: usize, const WHOLE: bool>
             end += step;
         }
         end
+    }
+
+    /// Where a copied line is; after all copies comes a line of padding.
+    #[inline(always)]
+    pub(super) fn room<S: Quads>(strip: &Strip, copy: usize) -> *mut u8 {
+        strip.room.wrapping_add(copy * (Self::SPAN * S::BYTES))
+    }
+
+    /// Makes a line of padding.
+    ///
+    /// # Safety
+    /// There is room for [`Self::SPAN`] vectors at `to`.
+    #[inline(always)]
+    pub(super) unsafe fn fill<S: Quads>(simd: S, padding: &Aligned<[u8; MOST_BYTES]>, to: *mut u8) {
+        for i in 0..Self::SPAN {
+            // SAFETY: by this function's contract.
+            unsafe { simd.store_bytes(to.add(i * S::BYTES), simd.load_bytes(padding.0.as_ptr())) };
+        }
     }
 
     /// Copies what tiles see of a line from the pixel `at` on; padding where that is beside the picture.
