@@ -5,25 +5,9 @@ mod support;
 use std::path::Path;
 
 use support::workshop::Workshop;
-use support::{MODEL, program, records, run, stderr, stdout};
+use support::{CALIBRATION, MODEL, program, records, run, some_photographs, stderr, stdout};
 
-const CALIBRATION: &str = "tests/photos/calibration";
 const LABELLED: &str = "tests/photos/labelled";
-
-/// A directory of some of the photographs to calibrate with.
-fn some_photographs(directory: &Path, count: usize) -> String {
-    let photographs = directory.join("photographs");
-    std::fs::create_dir_all(&photographs).unwrap();
-    let mut all: Vec<_> = std::fs::read_dir(CALIBRATION)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .collect();
-    all.sort();
-    for name in all.iter().step_by(all.len() / count).take(count) {
-        std::fs::copy(Path::new(CALIBRATION).join(name), photographs.join(name)).unwrap();
-    }
-    photographs.to_str().unwrap().to_owned()
-}
 
 fn compile(photographs: &str, plan: &Path) {
     compile_with(&[], photographs, plan);

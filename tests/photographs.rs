@@ -53,8 +53,8 @@ fn labelled_photographs_are_classified_as_by_the_reference() {
 #[test]
 fn the_bundled_plan_classifies_nearly_all_as_the_reference_does() {
     let (right, disagreements) = classified("tf_efficientnet_lite0");
-    assert!(right >= 69, "{right} of 84");
-    assert!(disagreements.len() <= 2, "{disagreements:#?}");
+    assert!(right >= 71, "{right} of 84");
+    assert!(disagreements.len() <= 1, "{disagreements:#?}");
 }
 
 #[test]

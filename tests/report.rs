@@ -4,30 +4,18 @@ mod support;
 
 use std::path::Path;
 
-use support::{MODEL, run, stderr, stdout};
-
-const CALIBRATION: &str = "tests/photos/calibration";
+use support::{MODEL, run, some_photographs, stderr, stdout};
 
 /// A plan calibrated with 16 photographs, of which two are held back.
 fn compile(directory: &Path) -> String {
-    let photographs = directory.join("photographs");
-    std::fs::create_dir_all(&photographs).unwrap();
-    let mut all: Vec<_> = std::fs::read_dir(CALIBRATION)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .collect();
-    all.sort();
-    for name in all.iter().take(16) {
-        std::fs::copy(Path::new(CALIBRATION).join(name), photographs.join(name)).unwrap();
-    }
+    let photographs = some_photographs(directory, 16);
     let plan = directory.join("lite0.plan").to_str().unwrap().to_owned();
-    let calibration = photographs.to_str().unwrap();
     let output = run(&[
         "compile",
         MODEL,
         "--int8",
         "--calibration",
-        calibration,
+        &photographs,
         "-o",
         &plan,
     ]);

@@ -123,15 +123,9 @@ fn a_plan_that_says_something_else_is_not_run() {
 }
 
 /// Of RFC 8032, 7.1, as OpenSSL writes them: the first test's, and the second test's public key.
-const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\n\
-    MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
-    -----END PRIVATE KEY-----\n";
-const PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\n\
-    MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n\
-    -----END PUBLIC KEY-----\n";
-const OTHER: &str = "-----BEGIN PUBLIC KEY-----\n\
-    MCowBQYDK2VwAyEAPUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=\n\
-    -----END PUBLIC KEY-----\n";
+const PRIVATE: &str = include_str!("data/keys/private.pem");
+const PUBLIC: &str = include_str!("data/keys/public.pem");
+const OTHER: &str = include_str!("data/keys/other.pem");
 
 #[test]
 fn only_what_the_key_signed_is_run() {

@@ -186,15 +186,9 @@ mod tests {
     use super::*;
 
     /// The first test of RFC 8032, 7.1, in the form of OpenSSL.
-    const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\n\
-        MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
-        -----END PRIVATE KEY-----\n";
-    const PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\n\
-        MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n\
-        -----END PUBLIC KEY-----\n";
-    const OTHER: &str = "-----BEGIN PUBLIC KEY-----\n\
-        MCowBQYDK2VwAyEAPUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=\n\
-        -----END PUBLIC KEY-----\n";
+    const PRIVATE: &str = include_str!("../../tests/data/keys/private.pem");
+    const PUBLIC: &str = include_str!("../../tests/data/keys/public.pem");
+    const OTHER: &str = include_str!("../../tests/data/keys/other.pem");
 
     #[test]
     fn the_standards_example_is_signed_and_verified() {

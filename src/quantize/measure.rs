@@ -6,9 +6,6 @@ use crate::engine::net::Net;
 /// Over some pictures.
 #[derive(Debug, Clone, Default)]
 pub struct Comparison {
-    pub pictures: usize,
-    /// Pictures for which both give the same class the largest logit.
-    pub agreements: usize,
     cosines: Vec<f64>,
     signal: f64,
     noise: f64,
@@ -28,16 +25,9 @@ impl Comparison {
             // Both the same, or one of nothing.
             false => f64::from(a == b),
         };
-        self.pictures += 1;
-        self.agreements += usize::from(largest(float) == largest(quantized));
         self.cosines.push(cosine);
         self.signal += a;
         self.noise += a - 2.0 * product + b;
-    }
-
-    /// The part of the pictures on which both agree.
-    pub fn agreement(&self) -> f64 {
-        self.agreements as f64 / self.pictures.max(1) as f64
     }
 
     /// Mean and least cosine between the logits.

@@ -13,6 +13,9 @@ use std::process::{Command, Output};
 
 pub const MODEL: &str = "tests/models/tf_efficientnet_lite0.onnx";
 
+/// Photographs to quantize with.
+pub const CALIBRATION: &str = "tests/photos/calibration";
+
 /// The program, with nothing of the caller's settings.
 pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_edge-classify"));
@@ -83,4 +86,19 @@ pub fn npy(path: &Path) -> Vec<f32> {
     let file = std::fs::File::open(path).unwrap();
     let npy = npyz::NpyFile::new(std::io::BufReader::new(file)).unwrap();
     npy.into_vec().unwrap()
+}
+
+/// A directory of some of the photographs to calibrate with.
+pub fn some_photographs(directory: &Path, count: usize) -> String {
+    let photographs = directory.join("photographs");
+    std::fs::create_dir_all(&photographs).unwrap();
+    let mut all: Vec<_> = std::fs::read_dir(CALIBRATION)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    all.sort();
+    for name in all.iter().step_by(all.len() / count).take(count) {
+        std::fs::copy(Path::new(CALIBRATION).join(name), photographs.join(name)).unwrap();
+    }
+    photographs.to_str().unwrap().to_owned()
 }
