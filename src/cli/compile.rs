@@ -107,6 +107,12 @@ pub fn compile(args: &CompileArgs) -> Result<()> {
 
 /// The network in int8, calibrated with the photographs that are given, and what came of it.
 fn quantized(net: Net, args: &Int8Args, installed: &Installed) -> Result<(Net, Report)> {
+    if net.is_quantized() {
+        bail!(
+            "{}: of int8 already, by whoever made it; leave out --int8",
+            installed.file.display()
+        );
+    }
     let Some(calibration) = &args.calibration else {
         bail!(
             "--int8 needs photographs to calibrate with: give a directory of a hundred or so that are like those the \

@@ -1,5 +1,6 @@
 //! From an ONNX file to what the engine runs.
 
+mod fake_quantize;
 mod lower;
 mod onnx;
 mod standalone;

@@ -7,7 +7,7 @@ use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::infer::Factoid;
 
-use super::standalone;
+use super::{fake_quantize, standalone};
 use crate::panics;
 
 #[derive(Debug, Error)]
@@ -81,7 +81,10 @@ fn load_unguarded(onnx: &[u8], size: Option<(usize, usize)>) -> Result<TypedMode
         .map_err(|e| OnnxError::Analyse(chain(&e)))?;
     let model = model
         .into_typed()
-        .and_then(|model| model.into_decluttered())
+        .and_then(|mut model| {
+            fake_quantize::join_pairs(&mut model)?;
+            model.into_decluttered()
+        })
         .map_err(|e| OnnxError::Analyse(chain(&e)))?;
     check_output(&model)?;
     Ok(model)

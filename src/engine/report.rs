@@ -28,6 +28,8 @@ pub struct Report {
 pub struct LayerReport {
     pub name: String,
     pub kind: &'static str,
+    /// In which it is computed.
+    pub precision: Precision,
     pub window: Option<Window>,
     pub activation: Activation,
     pub gated: bool,
@@ -88,6 +90,10 @@ impl LayerReport {
         LayerReport {
             name: layer.name.clone(),
             kind: layer.kind.name(),
+            precision: match precision {
+                Precision::Int8 if net.quantization(layer.input.value).is_none() => Precision::F32,
+                precision => precision,
+            },
             window: layer.kind.window(),
             activation: layer.activation,
             gated,

@@ -10,6 +10,7 @@
 mod bias;
 mod describe;
 mod equalize;
+mod given;
 mod histogram;
 mod machine;
 mod measure;
@@ -38,6 +39,7 @@ use crate::engine::net::{Net, NetError};
 use crate::report::Report;
 
 pub use describe::SENSITIVE;
+pub use given::with_levels;
 pub use measure::Comparison;
 pub use mixed::{Limit, quantize_within};
 pub use observe::Simulation;

@@ -82,7 +82,7 @@ fn gate(kind: &Kind) -> Option<Span> {
 }
 
 /// The spans that a layer of levels must read as levels: all but factors of channels.
-fn reads_as_levels(layer: &Layer) -> impl Iterator<Item = Span> {
+pub fn reads_as_levels(layer: &Layer) -> impl Iterator<Item = Span> {
     let gate = gate(&layer.kind);
     let mut gate = gate.into_iter().peekable();
     layer

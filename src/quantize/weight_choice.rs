@@ -109,7 +109,7 @@ impl Task<'_> {
 
 /// Of weights of a channel, for its bias to be no larger a sum than an f32 tells from its neighbours: some channels are
 /// hardly more than that.
-fn least_scale(bias: f32, input_scale: f32) -> f32 {
+pub fn least_scale(bias: f32, input_scale: f32) -> f32 {
     const LARGEST: f32 = (1 << 24) as f32;
     bias.abs() / LARGEST / input_scale
 }

@@ -52,6 +52,27 @@ impl WeightLevels {
         }
     }
 
+    /// The levels that `values` stand for exactly, in rows of which each is a scale's multiples, as somebody else's
+    /// quantizer has left them; and how many rows are not, and have the nearest levels. No scale is less than the one of `least` for its
+    /// row: such rows have the nearest levels as well, but only next to a bias that hardly tells them from zeros.
+    pub fn recovered(values: &[f32], least: &[f32]) -> (WeightLevels, usize) {
+        let len = values.len() / least.len();
+        let (mut levels, mut scales, mut inexact) = (Vec::with_capacity(values.len()), vec![], 0);
+        for (row, least) in values.chunks_exact(len).zip(least) {
+            let common = common_scale(row);
+            if let Some(scale) = common.filter(|scale| scale >= least) {
+                levels.extend(row.iter().map(|value| level(*value, scale)));
+                scales.push(scale);
+            } else {
+                let nearest = WeightLevels::nearest(row, &[*least], None);
+                levels.extend(nearest.levels);
+                scales.extend(nearest.scales);
+                inexact += usize::from(common.is_none() && row.iter().any(|value| *value != 0.0));
+            }
+        }
+        (WeightLevels { levels, scales }, inexact)
+    }
+
     /// What the levels stand for.
     pub fn values(&self) -> Vec<f32> {
         let len = self.levels.len() / self.scales.len();
@@ -64,6 +85,22 @@ impl WeightLevels {
 /// The nearest level.
 pub fn level(value: f32, scale: f32) -> i8 {
     (value / scale).round_ties_even().clamp(-MOST, MOST) as i8
+}
+
+/// The largest scale of which all values are multiples, up to [`MOST`] times.
+fn common_scale(values: &[f32]) -> Option<f32> {
+    /// Of a level. Rounding is a hundredth of it, and what two levels could differ from a multiple by is several times as
+    /// much.
+    const NEAR: f32 = 1e-3;
+    let largest = values.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+    if largest == 0.0 || !largest.is_finite() {
+        return None;
+    }
+    let mut scales = (1..=MOST as usize).map(|most| largest / most as f32);
+    scales.find(|scale| {
+        let mut multiples = values.iter().map(|value| value / scale);
+        multiples.all(|multiple| (multiple - multiple.round_ties_even()).abs() <= NEAR)
+    })
 }
 
 /// The scale with the least weighted square of errors, from `whole` down to a half of it.
@@ -112,6 +149,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn rows_of_levels_are_found_again_unless_their_bias_hides_them() {
+        let values = [
+            0.5, -1.5, 3.5, 0.7, 0.3337, -0.1234, 0.0, 0.0, 0.0, 2e-9, 0.0, -4e-9,
+        ];
+        let (found, inexact) = WeightLevels::recovered(&values, &[0.0, 0.0, 0.25, 1e-7]);
+        assert_eq!(found.scales, [0.5, 0.7 / 127.0, 0.25, 1e-7]);
+        assert_eq!(found.levels, [1, -3, 7, 127, 61, -22, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(inexact, 1);
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]

@@ -1,6 +1,6 @@
 #!/bin/bash
-# The zoo's exports under onnx.checker and ONNX Runtime, and with published weights against their reference; in a Python
-# environment of their own in target/. Arguments choose scripts: run.sh real_weights
+# The zoo's exports under onnx.checker and ONNX Runtime, with published weights against their reference, and quantized by ONNX
+# Runtime's tool against it; in a Python environment of their own in target/. Arguments choose scripts: run.sh real_weights
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -15,7 +15,7 @@ if ! cat "${made_from[@]}" | cmp -s - "$environment/made-from"; then
     cat "${made_from[@]}" > "$environment/made-from"
 fi
 if [ $# -eq 0 ]; then
-    set -- real_weights check
+    set -- real_weights quantized check
 fi
 for script; do
     "$environment/bin/python" "tests/onnxruntime/$script.py" target/release/edge-classify

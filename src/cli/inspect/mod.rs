@@ -37,14 +37,14 @@ pub fn inspect(args: &InspectArgs) -> Result<()> {
 }
 
 fn print(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    let rows: Vec<[String; 9]> = report.layers.iter().enumerate().map(row).collect();
+    let rows: Vec<[String; 10]> = report.layers.iter().enumerate().map(row).collect();
     let head = [
-        "#", "LAYER", "INPUT", "OUTPUT", "THEN", "MADDS M", "KB", "ARENA KB", "NAME",
+        "#", "LAYER", "TYPE", "INPUT", "OUTPUT", "THEN", "MADDS M", "KB", "ARENA KB", "NAME",
     ];
-    let table: Vec<[String; 9]> = std::iter::once(head.map(str::to_owned))
+    let table: Vec<[String; 10]> = std::iter::once(head.map(str::to_owned))
         .chain(rows)
         .collect();
-    table::write(&table, &[0, 5, 6], out)?;
+    table::write(&table, &[0, 6, 7], out)?;
     for (index, layer) in report.layers.iter().enumerate() {
         let Some(part) = &layer.part else { continue };
         writeln!(
@@ -68,7 +68,7 @@ fn print(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     )
 }
 
-fn row((index, layer): (usize, &LayerReport)) -> [String; 9] {
+fn row((index, layer): (usize, &LayerReport)) -> [String; 10] {
     let parts = [(layer.gated, "gated"), (layer.residual, "+ residual")];
     let mut then: Vec<String> = parts
         .iter()
@@ -87,6 +87,7 @@ fn row((index, layer): (usize, &LayerReport)) -> [String; 9] {
     [
         index.to_string(),
         layer.title(),
+        layer.precision.to_string(),
         layer.input.to_string(),
         layer.output.to_string(),
         then.join(", "),

@@ -1,11 +1,13 @@
 //! Sums, products and bounds, with constants and of two tensors.
 
+use edge_classify_int8::Quantization;
 use edge_classify_kernels::Activation;
 use tract_core::internal::*;
 use tract_core::ops::binary::BinMiniOp;
 use tract_core::ops::math::{Add, Div, Max, Min, Mul, Sub, SubF};
 
 use super::constants::per_channel;
+use super::fuse::levels::bounds;
 use super::graph::Op;
 use super::read::{Read, Reader, Tracked};
 
@@ -72,6 +74,13 @@ impl Reader<'_> {
         let above = scaled(self, 1.0 - slope, &above)?;
         let read = self.emit(node, Op::Add, vec![below.id, above.id], x.layout)?;
         self.same(&read, &x)
+    }
+
+    /// Levels, with what may be an activation that they stand for.
+    pub fn rounded(&mut self, node: &TypedNode, levels: Quantization) -> Read {
+        let read = self.activation(node, bounds(levels))?;
+        self.graph.nodes[read.id].levels = Some(levels);
+        Ok(read)
     }
 
     fn combine(&mut self, node: &TypedNode, op: &dyn BinMiniOp, a: Tracked, b: Tracked) -> Read {

@@ -3,17 +3,21 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use edge_classify_int8::Quantization;
 use edge_classify_kernels::Activation;
 use tract_core::internal::OutletId;
 
 use super::NotCovered;
-use super::graph::{Graph, Id, Op, Uses};
+use super::fuse::levels;
+use super::graph::{Graph, Id, Node, Op, Uses};
 use crate::engine::net::{Kind, Layer, Net, Part, Shape, Span};
 
 struct Emitter {
     graph: Graph,
     parts: HashMap<OutletId, Arc<Part>>,
     values: Vec<Shape>,
+    /// What each value is rounded to, if the model says so.
+    levels: Vec<Option<Quantization>>,
     layers: Vec<Layer>,
     /// Where each node's result is.
     places: Vec<Option<Span>>,
@@ -21,16 +25,18 @@ struct Emitter {
     in_place: Vec<bool>,
 }
 
-/// `parts` are the tensors that tract computes.
+/// The network in float, and what each of its values is rounded to. `parts` are the tensors that tract computes.
 pub(super) fn emit(
     mut graph: Graph,
     parts: HashMap<OutletId, Arc<Part>>,
-) -> Result<Net, NotCovered> {
+) -> Result<(Net, Vec<Option<Quantization>>), NotCovered> {
+    levels::settle(&mut graph);
     let uses = graph.uses();
     let order = graph.order();
     let output = graph.output;
     let mut emitter = Emitter {
         values: Vec::new(),
+        levels: Vec::new(),
         layers: Vec::new(),
         places: vec![None; graph.nodes.len()],
         in_place: vec![false; graph.nodes.len()],
@@ -48,16 +54,28 @@ pub(super) fn emit(
         }
         emitter.node(id)?;
     }
-    let (input, output) = input
+    let (input, mut output) = input
         .zip(emitter.places[output])
         .ok_or_else(|| NotCovered::whole("its output does not depend on its input"))?;
+    if emitter.levels[output.value].is_some() {
+        // What is given out is of f32 all the same.
+        let shape = Shape {
+            channels: output.channels,
+            ..emitter.values[output.value]
+        };
+        let values = emitter.value(shape, None);
+        emitter.copy("output", output, values);
+        output = values;
+    }
     let net = Net::new(emitter.values, emitter.layers, input, output);
-    net.map_err(|e| NotCovered::whole(e.to_string()))
+    let net = net.map_err(|e| NotCovered::whole(e.to_string()))?;
+    Ok((net, emitter.levels))
 }
 
 impl Emitter {
-    fn value(&mut self, shape: Shape) -> Span {
+    fn value(&mut self, shape: Shape, levels: Option<Quantization>) -> Span {
         self.values.push(shape);
+        self.levels.push(levels);
         Span {
             value: self.values.len() - 1,
             first: 0,
@@ -71,7 +89,9 @@ impl Emitter {
         }
         let inside = self.in_concat(uses, id);
         self.in_place[id] = inside.is_some();
-        let place = inside.unwrap_or_else(|| self.value(self.graph.nodes[id].shape));
+        let node = &self.graph.nodes[id];
+        let (shape, levels) = (node.shape, node.levels);
+        let place = inside.unwrap_or_else(|| self.value(shape, levels));
         self.places[id] = Some(place);
     }
 
@@ -80,9 +100,12 @@ impl Emitter {
         let is_concat = |user: &&Id| self.graph.nodes[**user].op == Op::Concat;
         let mut concats = uses.of(id).iter().filter(is_concat);
         let (concat, more) = (concats.next()?, concats.next());
-        let computed = self.graph.nodes[id].op != Op::Input;
+        let Node { op, levels, .. } = &self.graph.nodes[id];
         let place = self.places[*concat]?;
-        if more.is_some() || !computed || id == self.graph.output {
+        // Who else reads it wants its own levels.
+        let whole = self.levels[place.value];
+        let alike = *levels == whole || (whole.is_none() && uses.single(id));
+        if more.is_some() || *op == Op::Input || !alike || id == self.graph.output {
             return None;
         }
         if uses
@@ -168,7 +191,8 @@ impl Emitter {
         let mut x = input(self, 0)?;
         let output = self.places[id].ok_or_else(|| refuse("has no place"))?;
         if matches!(op, Op::Convolution { .. }) && x.channels != self.values[x.value].channels {
-            let whole = self.value(self.graph.nodes[node.inputs[0]].shape);
+            let shape = self.graph.nodes[node.inputs[0]].shape;
+            let whole = self.value(shape, self.levels[x.value]);
             self.copy(&node.name, x, whole);
             x = whole;
         }

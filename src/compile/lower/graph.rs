@@ -1,5 +1,6 @@
 //! The network while it is being lowered: nodes that name what they read, easy to rewrite.
 
+use edge_classify_int8::Quantization;
 use edge_classify_kernels::{Activation, Pool, Window};
 use tract_core::internal::OutletId;
 
@@ -72,6 +73,8 @@ pub struct Node {
     pub op: Op,
     pub inputs: Vec<Id>,
     pub activation: Activation,
+    /// What the result is rounded to after its activation, if the model says so. Of a slice, what its source is.
+    pub levels: Option<Quantization>,
     pub shape: Shape,
 }
 
@@ -82,12 +85,17 @@ impl Node {
             op,
             inputs,
             activation: Activation::Identity,
+            levels: None,
             shape,
         }
     }
 
     pub fn with(self, activation: Activation) -> Node {
         Node { activation, ..self }
+    }
+
+    pub fn in_levels(self, levels: Option<Quantization>) -> Node {
+        Node { levels, ..self }
     }
 }
 
@@ -120,7 +128,7 @@ impl Graph {
         self.nodes.len() - 1
     }
 
-    /// Lets all that read `old` read `new`.
+    /// Lets all that read `old` read `new`, which keeps its own levels.
     pub fn replace(&mut self, old: Id, new: Id) {
         for node in &mut self.nodes {
             for input in &mut node.inputs {

@@ -21,11 +21,12 @@ mod read;
 mod tests;
 mod windows;
 
+use edge_classify_int8::Quantization;
 use thiserror::Error;
 use tract_onnx::prelude::TypedModel;
 
 use crate::engine::net::Net;
-use crate::panics;
+use crate::{panics, quantize};
 use partition::Partition;
 
 /// The first node that the engine's layers cannot compute, and why.
@@ -49,10 +50,25 @@ impl NotCovered {
 }
 
 /// Lowers a decluttered model with one input of 1 x C x H x W and one output of classes. Parts that no layer covers
-/// become layers that tract computes; an error says why too much would.
+/// become layers that tract computes; an error says why too much would. Where a quantizer has rounded the model's values to
+/// levels (QuantizeLinear, DequantizeLinear), the layers compute in int8.
 pub fn lower(model: &TypedModel) -> Result<Net, NotCovered> {
     // tract computes the constants.
     panics::guard(|| lower_unguarded(model), NotCovered::whole)
+}
+
+/// The network in int8 as far as its values are said to be of levels, or in float if that cannot be done.
+fn in_levels(net: Net, levels: &[Option<Quantization>]) -> Net {
+    if levels.iter().all(Option::is_none) {
+        return net;
+    }
+    match quantize::with_levels(&net, levels) {
+        Ok(quantized) => quantized,
+        Err(reason) => {
+            log::warn!("the model's levels of 8 bits are not used, it runs in float: {reason}");
+            net
+        }
+    }
 }
 
 fn lower_unguarded(model: &TypedModel) -> Result<Net, NotCovered> {
@@ -75,7 +91,8 @@ fn lower_unguarded(model: &TypedModel) -> Result<Net, NotCovered> {
             again = true;
         }
         if !again {
-            return emit::emit(graph, cut::parts(&partition)?);
+            let (net, levels) = emit::emit(graph, cut::parts(&partition)?)?;
+            return Ok(in_levels(net, &levels));
         }
     }
 }

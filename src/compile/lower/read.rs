@@ -19,6 +19,7 @@ use super::constants::Constants;
 use super::graph::{Graph, Id, Node, Op};
 use super::layout::{Layout, concrete};
 use super::moved::Moved;
+use crate::compile::fake_quantize::FakeQuantize;
 use crate::engine::net::Shape;
 
 /// A tensor that depends on the picture.
@@ -134,6 +135,9 @@ impl Reader<'_> {
         if let Some(op) = op.downcast_ref::<ElementWiseOp>() {
             if let Some(LeakyRelu { alpha }) = op.0.downcast_ref() {
                 return self.leaky_relu(node, *alpha);
+            }
+            if let Some(FakeQuantize(levels)) = op.0.downcast_ref() {
+                return self.rounded(node, *levels);
             }
             let activation = if op.0.is::<HardSwish>() {
                 Activation::HardSwish

@@ -1,6 +1,7 @@
 //! Small graphs, lowered: which layers are left, and whether they compute what tract does.
 
 mod delegates;
+mod levels;
 mod random;
 mod wider;
 

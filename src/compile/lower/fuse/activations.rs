@@ -3,6 +3,7 @@
 use edge_classify_kernels::Activation;
 
 use super::affine::push;
+use super::levels::{bounds, may_go};
 use super::{Graph, Id, Op, Uses, activates, then, uniform};
 use crate::compile::lower::graph::Node;
 
@@ -16,24 +17,29 @@ pub(super) fn into_producer(graph: &mut Graph, uses: &Uses, id: Id) -> bool {
     if node.op != Op::Activate {
         return false;
     }
-    let (producer, activation) = (node.inputs[0], node.activation);
+    let (producer, activation, levels) = (node.inputs[0], node.activation, node.levels);
     let before = &graph.nodes[producer];
     if activation == Activation::Identity {
-        graph.replace(id, producer);
-        return true;
+        if levels.is_none() {
+            graph.replace(id, producer);
+        }
+        return levels.is_none();
     }
-    let fits = uses.single(producer) && activates(&before.op);
+    let fits = uses.single(producer) && activates(&before.op) && may_go(before, node);
     let Some(both) = then(before.activation, activation).filter(|_| fits) else {
         return false;
     };
-    graph.nodes[producer].activation = both;
+    let before = &mut graph.nodes[producer];
+    (before.activation, before.levels) = (both, levels);
     graph.replace(id, producer);
     true
 }
 
 pub(super) fn through_concat(graph: &mut Graph, uses: &Uses, id: Id) -> bool {
-    let activation = graph.nodes[id].activation;
-    graph.nodes[id].op == Op::Activate && push(graph, uses, id, |_, _| Op::Activate, activation)
+    let Node { op, activation, .. } = &graph.nodes[id];
+    let (does, activation) = (*op == Op::Activate, *activation);
+    does && activation != Activation::Identity
+        && push(graph, uses, id, |_, _| Op::Activate, activation)
 }
 
 /// `min(max(a x + b, 0), h)` is a hard sigmoid times h; `x` times its sigmoid is swish, times its hard sigmoid may be
@@ -60,7 +66,7 @@ fn hard_sigmoid(graph: &mut Graph, uses: &Uses, id: Id) -> bool {
     if uses.single(node.inputs[0]) || !high.is_finite() || high <= 0.0 {
         return false;
     }
-    let (shape, channels) = (node.shape, node.shape.channels);
+    let (shape, channels, levels) = (node.shape, node.shape.channels, node.levels);
     let name = node.name.clone();
     let hard = Activation::HardSigmoid {
         alpha: a / high,
@@ -68,14 +74,14 @@ fn hard_sigmoid(graph: &mut Graph, uses: &Uses, id: Id) -> bool {
     };
     let unit = Node::new(&name, Op::Activate, node.inputs.clone(), shape).with(hard);
     if high == 1.0 {
-        graph.nodes[id] = unit;
+        graph.nodes[id] = unit.in_levels(levels);
     } else {
         let unit = graph.add(unit);
         let op = Op::Affine {
             scale: vec![high; channels],
             shift: vec![0.0; channels],
         };
-        graph.nodes[id] = Node::new(&name, op, vec![unit], shape);
+        graph.nodes[id] = Node::new(&name, op, vec![unit], shape).in_levels(levels);
     }
     true
 }
@@ -95,10 +101,10 @@ fn scaled_factor(graph: &mut Graph, uses: &Uses, id: Id) -> bool {
         if !plain || !of_other || uniform(scale).is_none() || !uses.single(node.inputs[slot]) {
             continue;
         }
-        let scale =
-            Node::new(&node.name, factor.op.clone(), Vec::new(), node.shape).with(node.activation);
-        let mut product = node.clone();
-        product.activation = Activation::Identity;
+        let scale = Node::new(&node.name, factor.op.clone(), Vec::new(), node.shape)
+            .with(node.activation)
+            .in_levels(node.levels);
+        let mut product = node.clone().with(Activation::Identity).in_levels(None);
         product.inputs[slot] = source;
         let product = graph.add(product);
         graph.nodes[id] = Node {
@@ -129,8 +135,9 @@ fn swish(graph: &mut Graph, uses: &Uses, id: Id) -> bool {
         }
         let outer = node.activation;
         let swish = Node::new(&node.name, Op::Activate, vec![x], node.shape).with(activation);
-        if outer == Activation::Identity {
-            graph.nodes[id] = swish;
+        let only_bounds = node.levels.is_some_and(|levels| outer == bounds(levels));
+        if outer == Activation::Identity || only_bounds {
+            graph.nodes[id] = swish.in_levels(node.levels);
         } else {
             let inner = graph.add(swish);
             let node = &mut graph.nodes[id];

@@ -2,6 +2,7 @@
 
 use edge_classify_kernels::Activation;
 
+use super::levels::may_go;
 use super::{Graph, Id, Op, Uses, activates, then, uniform};
 use crate::compile::lower::graph::Node;
 
@@ -27,7 +28,7 @@ pub(super) fn into_producer(graph: &mut Graph, uses: &Uses, id: Id) -> bool {
     };
     let producer = node.inputs[0];
     let before = &graph.nodes[producer];
-    if !uses.single(producer) {
+    if !uses.single(producer) || !may_go(before, node) {
         return false;
     }
     let passed = match before.activation {
@@ -50,9 +51,9 @@ pub(super) fn into_producer(graph: &mut Graph, uses: &Uses, id: Id) -> bool {
     let Some(activation) = activation.filter(|_| takes) else {
         return false;
     };
-    let (scale, shift) = (scale.clone(), shift.clone());
+    let (scale, shift, levels) = (scale.clone(), shift.clone(), node.levels);
     let before = &mut graph.nodes[producer];
-    before.activation = activation;
+    (before.activation, before.levels) = (activation, levels);
     match &mut before.op {
         Op::Pointwise { weights, bias, .. }
         | Op::Convolution { weights, bias, .. }
@@ -93,7 +94,8 @@ pub(super) fn into_consumer(graph: &mut Graph, uses: &Uses, id: Id) -> bool {
     else {
         return false;
     };
-    if affine.activation != Activation::Identity || !uses.single(node.inputs[0]) {
+    let plain = affine.activation == Activation::Identity && affine.levels.is_none();
+    if !plain || !uses.single(node.inputs[0]) {
         return false;
     }
     let (scale, shift, source) = (scale.clone(), shift.clone(), affine.inputs[0]);
@@ -117,11 +119,13 @@ pub(super) fn through_mean(graph: &mut Graph, uses: &Uses, id: Id) -> bool {
         return false;
     }
     let before = &graph.nodes[node.inputs[0]];
-    if !matches!(before.op, Op::Affine { .. }) || before.activation != Activation::Identity {
+    let plain = before.activation == Activation::Identity && before.levels.is_none();
+    if !matches!(before.op, Op::Affine { .. }) || !plain {
         return false;
     }
     let mean = Node::new(&node.name, Op::Mean, before.inputs.clone(), node.shape);
-    let affine = Node::new(&before.name, before.op.clone(), Vec::new(), node.shape);
+    let affine =
+        Node::new(&before.name, before.op.clone(), Vec::new(), node.shape).in_levels(node.levels);
     let mean = graph.add(mean);
     graph.nodes[id] = Node {
         inputs: vec![mean],
@@ -155,10 +159,15 @@ pub(super) fn push(
     let concat = graph.nodes[id].inputs[0];
     let parts = graph.nodes[concat].inputs.clone();
     let takes = |part: &Id| uses.single(*part) && activates(&graph.nodes[*part].op);
-    if graph.nodes[concat].op != Op::Concat || !uses.single(concat) || !parts.iter().all(takes) {
+    let may_go = may_go(&graph.nodes[concat], &graph.nodes[id]);
+    if graph.nodes[concat].op != Op::Concat
+        || !may_go
+        || !uses.single(concat)
+        || !parts.iter().all(takes)
+    {
         return false;
     }
-    let name = graph.nodes[id].name.clone();
+    let (name, levels) = (graph.nodes[id].name.clone(), graph.nodes[id].levels);
     let mut from = 0;
     for (slot, part) in parts.into_iter().enumerate() {
         let shape = graph.nodes[part].shape;
@@ -166,6 +175,7 @@ pub(super) fn push(
         graph.nodes[concat].inputs[slot] = graph.add(node);
         from += shape.channels;
     }
+    graph.nodes[concat].levels = levels;
     graph.replace(id, concat);
     true
 }

@@ -70,5 +70,7 @@ pub(super) fn join(graph: &mut Graph, uses: &Uses, id: Id) -> bool {
         excite_bias,
     };
     graph.nodes[id].inputs[0] = source;
+    // Factors are of f32.
+    graph.nodes[id].levels = None;
     true
 }

@@ -5,11 +5,12 @@ use edge_classify_kernels::Activation;
 use super::{Graph, Id, Op, Uses};
 use crate::compile::lower::graph::Node;
 
-/// Whether a product by a vector of 1 x 1 pixel has no activation.
+/// Whether a product by a vector of 1 x 1 pixel has no activation, and no levels: on such, it is a layer of its own.
 fn is_gated(graph: &Graph, id: Id) -> bool {
     let node = &graph.nodes[id];
     node.op == Op::Multiply
         && node.activation == Activation::Identity
+        && node.levels.is_none()
         && graph.nodes[node.inputs[1]].shape.pixels() == 1
 }
 

@@ -7,6 +7,7 @@ mod activations;
 mod affine;
 mod excite;
 mod gates;
+pub(super) mod levels;
 mod residuals;
 mod siblings;
 mod slices;
@@ -20,7 +21,7 @@ use super::graph::{Graph, Id, Op, Uses};
 /// Changes the graph at a node, or says that there is nothing to change.
 type Rule = fn(&mut Graph, &Uses, Id) -> bool;
 
-const RULES: [Rule; 21] = [
+const RULES: [Rule; 23] = [
     sums::join,
     slices::of_whole,
     slices::rejoined,
@@ -33,6 +34,8 @@ const RULES: [Rule; 21] = [
     affine::into_consumer,
     affine::through_mean,
     affine::through_concat,
+    levels::drop_bounds,
+    levels::into_producer,
     activations::into_producer,
     activations::through_concat,
     activations::recognise,

@@ -2,6 +2,7 @@
 
 use edge_classify_kernels::Activation;
 
+use super::levels::may_go;
 use super::{Graph, Id, Op, Uses};
 use crate::compile::lower::graph::Node;
 
@@ -29,14 +30,18 @@ pub(super) fn into_producer(graph: &mut Graph, uses: &Uses, id: Id) -> bool {
     if node.op != Op::Add || node.inputs[0] == node.inputs[1] {
         return false;
     }
-    let activation = node.activation;
+    let (activation, levels) = (node.activation, node.levels);
     for slot in 0..2 {
         let (term, other) = (
             graph.nodes[id].inputs[slot],
             graph.nodes[id].inputs[1 - slot],
         );
+        if !may_go(&graph.nodes[term], &graph.nodes[id]) {
+            continue;
+        }
         if adds(graph, uses, term) {
             give(graph, term, other, activation);
+            graph.nodes[term].levels = levels;
             graph.replace(id, term);
             return true;
         }
@@ -52,8 +57,10 @@ pub(super) fn into_producer(graph: &mut Graph, uses: &Uses, id: Id) -> bool {
             let slice = Node::new(&name, Op::Slice { first }, vec![other], shape);
             let slice = graph.add(slice);
             give(graph, part, slice, activation);
+            graph.nodes[part].levels = None;
             first += shape.channels;
         }
+        graph.nodes[term].levels = levels;
         graph.replace(id, term);
         return true;
     }

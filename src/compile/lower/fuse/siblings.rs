@@ -24,10 +24,12 @@ pub(super) fn join(graph: &mut Graph, uses: &Uses, id: Id) -> bool {
         return false;
     };
     let (name, activation, mut shape) = (first.name.clone(), first.activation, first.shape);
+    let levels = first.levels;
     if users.len() < 2
-        || users
-            .iter()
-            .any(|user| graph.nodes[*user].activation != activation)
+        || users.iter().any(|user| {
+            let user = &graph.nodes[*user];
+            user.activation != activation || user.levels != levels
+        })
     {
         return false;
     }
@@ -49,11 +51,13 @@ pub(super) fn join(graph: &mut Graph, uses: &Uses, id: Id) -> bool {
         gate: false,
         residual: false,
     };
-    let joined = graph.add(Node::new(&name, op, vec![id], shape).with(activation));
+    let joined = Node::new(&name, op, vec![id], shape).with(activation);
+    let joined = graph.add(joined.in_levels(levels));
     for slice in users {
         let node = &mut graph.nodes[slice];
         node.inputs[0] = joined;
         node.activation = Activation::Identity;
+        node.levels = None;
     }
     true
 }

@@ -1,7 +1,17 @@
 //! Slices: of slices, of concatenations, and of what was split for their sake.
 
-use super::{Graph, Id, Op, Uses};
+use super::{Graph, Id, Op, Uses, levels};
 use crate::compile::lower::graph::Node;
+
+/// Lets all read `new` that read the node, unless that is rounded: then nothing is left of it but rounding.
+fn replace(graph: &mut Graph, id: Id, new: Id) {
+    let node = &mut graph.nodes[id];
+    if node.levels.is_some() {
+        (node.op, node.inputs) = (Op::Activate, vec![new]);
+    } else {
+        graph.replace(id, new);
+    }
+}
 
 pub(super) fn of_whole(graph: &mut Graph, _: &Uses, id: Id) -> bool {
     let node = &graph.nodes[id];
@@ -12,7 +22,7 @@ pub(super) fn of_whole(graph: &mut Graph, _: &Uses, id: Id) -> bool {
     };
     if whole {
         let input = node.inputs[0];
-        graph.replace(id, input);
+        replace(graph, id, input);
     }
     whole
 }
@@ -53,7 +63,7 @@ pub(super) fn rejoined(graph: &mut Graph, _: &Uses, id: Id) -> bool {
         end += part.shape.channels;
     }
     if end == graph.nodes[whole].shape.channels {
-        graph.replace(id, whole);
+        replace(graph, id, whole);
         return true;
     }
     false
@@ -69,6 +79,7 @@ pub(super) fn nest(graph: &mut Graph, uses: &Uses, id: Id) -> bool {
     let begins = |other: &&Id| {
         let other = &graph.nodes[**other];
         other.op == Op::Concat
+            && other.levels == node.levels
             && other.inputs.len() > 1
             && other.inputs.len() < node.inputs.len()
             && node.inputs.starts_with(&other.inputs)
@@ -88,6 +99,7 @@ pub(super) fn of_concat(graph: &mut Graph, uses: &Uses, id: Id) -> bool {
     if graph.nodes[id].op != Op::Concat || graph.output == id {
         return false;
     }
+    let whole = graph.nodes[id].levels;
     let part = |slice: Id| {
         let node = &graph.nodes[slice];
         let Op::Slice { first } = node.op else {
@@ -96,7 +108,8 @@ pub(super) fn of_concat(graph: &mut Graph, uses: &Uses, id: Id) -> bool {
         let mut start = 0;
         for part in &graph.nodes[id].inputs {
             let channels = graph.nodes[*part].shape.channels;
-            if (start, channels) == (first, node.shape.channels) {
+            let alike = whole.is_none() || levels::of(graph, *part) == whole;
+            if (start, channels) == (first, node.shape.channels) && alike {
                 return Some((slice, *part));
             }
             start += channels;
@@ -141,7 +154,7 @@ pub(super) fn hoist(graph: &mut Graph, uses: &Uses, id: Id) -> bool {
     };
     let first = &graph.nodes[readers[0]];
     let whole = Node::new(&first.name, op, inputs, shape).with(first.activation);
-    let whole = graph.add(whole);
+    let whole = graph.add(whole.in_levels(first.levels));
     for ((_, slice), reader) in slices.iter().zip(readers) {
         graph.nodes[*slice].inputs[0] = whole;
         graph.replace(reader, *slice);
@@ -152,8 +165,11 @@ pub(super) fn hoist(graph: &mut Graph, uses: &Uses, id: Id) -> bool {
 /// The one node that does to the value what the readers do to its slices, with its inputs.
 fn joined(graph: &Graph, id: Id, slices: &[(usize, Id)], readers: &[Id]) -> Option<(Op, Vec<Id>)> {
     let nodes = || readers.iter().map(|reader| &graph.nodes[*reader]);
-    let activation = graph.nodes[readers[0]].activation;
-    if readers.contains(&graph.output) || nodes().any(|node| node.activation != activation) {
+    let Node {
+        activation, levels, ..
+    } = graph.nodes[readers[0]];
+    let alike = |node: &Node| node.activation == activation && node.levels == levels;
+    if readers.contains(&graph.output) || !nodes().all(alike) {
         return None;
     }
     if nodes().all(|node| node.op == Op::Activate) {

@@ -41,7 +41,8 @@ pub(super) fn drop_identity(graph: &mut Graph, _: &Uses, id: Id) -> bool {
             window.pad_left,
         ) == (1, 1, 0, 0)
     {
-        graph.replace(id, source);
+        let node = &mut graph.nodes[id];
+        node.op = Op::Activate;
         return true;
     }
     false

@@ -2,6 +2,7 @@
 
 use edge_classify_kernels::Activation;
 
+use super::levels::{self, may_go};
 use super::{Graph, Id, Op, Uses};
 use crate::compile::lower::graph::Node;
 
@@ -41,6 +42,10 @@ pub(super) fn join(graph: &mut Graph, uses: &Uses, id: Id) -> bool {
         return false;
     }
     let inputs = terms.map(|term| graph.nodes[term].inputs[0]);
+    let [one, other] = inputs.map(|input| levels::of(graph, input));
+    if one != other || terms.iter().any(|term| !may_go(&graph.nodes[*term], node)) {
+        return false;
+    }
     let reversed = [terms[1], terms[0]];
     let (terms, (op, sources)) = if let Some(whole) = together(graph, uses, inputs) {
         (terms, whole)
@@ -78,8 +83,9 @@ pub(super) fn join(graph: &mut Graph, uses: &Uses, id: Id) -> bool {
     let node = &graph.nodes[id];
     let mut shape = node.shape;
     shape.channels = left_len + right_len;
+    let of_concat = one.filter(|_| op == Op::Concat);
     let whole = Node::new(&node.name, op, sources, shape);
-    let whole = graph.add(whole);
+    let whole = graph.add(whole.in_levels(of_concat));
     let node = &mut graph.nodes[id];
     node.inputs = vec![whole];
     node.op = Op::Pointwise {
