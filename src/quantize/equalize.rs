@@ -2,13 +2,16 @@
 //! arXiv:1906.04721).
 //!
 //! A channel divided by a factor where it is written, and multiplied with it in the weights that read it, leaves the network
-//! as it was, if what is between is linear or a ReLU. Values that are added up are divided by the same.
+//! as it was, if what is between is linear or a ReLU. Values that are added up are divided by the same. Below a ReLU6,
+//! channels that stay far from its bound can be made larger until they come near it: what is cut off there is beyond what
+//! is to be expected, and so beyond what levels would reach.
 
 use edge_classify_kernels::Activation;
 
 use crate::engine::net::{Kind, Layer, Net, NetError, Span, Weights};
 
-use super::statistics::Statistics;
+use super::QuantizeError;
+use super::statistics::{Channel, Statistics};
 use super::weights::{parameters, parameters_mut};
 
 /// Channels are made larger by no more than this beside the largest: what is next to nothing stays so.
@@ -19,9 +22,35 @@ const MOST: f32 = 64.0;
 /// # Errors
 /// What is wrong with the weights that could not be read.
 pub fn equalize(net: &Net, statistics: &[Statistics]) -> Result<(Net, usize), EqualizeError> {
+    equalized(net, statistics, false)
+}
+
+/// As [`equalize`], of values that have an upper bound instead.
+///
+/// # Errors
+/// As [`equalize`].
+pub fn equalize_below_bounds(
+    net: &Net,
+    statistics: &[Statistics],
+) -> Result<(Net, usize), EqualizeError> {
+    equalized(net, statistics, true)
+}
+
+fn equalized(
+    net: &Net,
+    statistics: &[Statistics],
+    bounded: bool,
+) -> Result<(Net, usize), EqualizeError> {
     let mut layers = net.layers().to_vec();
     let mut equalized = 0;
+    let has_bound = |group: &Vec<usize>| {
+        let mut values = group.iter();
+        values.any(|value| bound_of(net.layers(), *value).is_some())
+    };
     for group in groups(net) {
+        if has_bound(&group) != bounded {
+            continue;
+        }
         let factors = factors(&layers, &group, statistics)?;
         for layer in &mut layers {
             scale(layer, &group, &factors)?;
@@ -37,7 +66,7 @@ pub fn equalize(net: &Net, statistics: &[Statistics]) -> Result<(Net, usize), Eq
     Ok((net, equalized))
 }
 
-/// Why a network cannot be equalized.
+/// Why a network cannot be equalized, or centered.
 #[derive(Debug, thiserror::Error)]
 pub enum EqualizeError {
     #[error(transparent)]
@@ -46,7 +75,17 @@ pub enum EqualizeError {
     Weights { layer: String, problem: String },
 }
 
-fn unreadable(layer: &Layer) -> impl FnOnce(String) -> EqualizeError + use<> {
+impl From<EqualizeError> for QuantizeError {
+    fn from(error: EqualizeError) -> QuantizeError {
+        match error {
+            EqualizeError::Net(error) => QuantizeError::Net(error),
+            EqualizeError::Weights { layer, problem } => QuantizeError::Weights { layer, problem },
+        }
+    }
+}
+
+/// Of a layer whose weights cannot be read.
+pub fn unreadable(layer: &Layer) -> impl FnOnce(String) -> EqualizeError + use<> {
     let layer = layer.name.clone();
     move |problem| EqualizeError::Weights { layer, problem }
 }
@@ -61,7 +100,7 @@ fn groups(net: &Net) -> Vec<Vec<usize>> {
     let whole = |span: Span| span.channels == net.values()[span.value].channels;
     for layer in net.layers() {
         let writes = parameters(&layer.kind).is_some() || matches!(layer.kind, Kind::Add { .. });
-        let linear = is_homogeneous(layer.activation);
+        let linear = is_homogeneous(layer.activation) || upper_bound(layer).is_some();
         good[layer.output.value] &= writes && linear && whole(layer.output);
         for span in added(layer) {
             good[span.value] &= linear && whole(span);
@@ -108,6 +147,23 @@ fn is_homogeneous(activation: Activation) -> bool {
     }
 }
 
+/// The upper bound of a layer that would be homogeneous without it.
+fn upper_bound(layer: &Layer) -> Option<f32> {
+    match layer.activation {
+        Activation::Clamp { low, high } => {
+            let is = (low == 0.0 || low == f32::NEG_INFINITY) && high > 0.0 && high.is_finite();
+            is.then_some(high)
+        }
+        _ => None,
+    }
+}
+
+/// The least upper bound of what is written of a value.
+fn bound_of(layers: &[Layer], value: usize) -> Option<f32> {
+    let writers = layers.iter().filter(|layer| layer.output.value == value);
+    writers.filter_map(upper_bound).reduce(f32::min)
+}
+
 /// What is added to a layer's output as it is.
 fn added(layer: &Layer) -> Vec<Span> {
     match &layer.kind {
@@ -119,18 +175,30 @@ fn added(layer: &Layer) -> Vec<Span> {
     }
 }
 
-/// What each channel is divided by. Where only depthwise convolutions read it, all channels get one range, as these have a
-/// scale for each channel; other weights of a row share one, and so both sides share the burden.
+/// What each channel is divided by: no more than 1. Where only depthwise convolutions read it, all channels get one range, as
+/// these have a scale for each channel; other weights of a row share one, and so both sides share the burden.
 fn factors(
     layers: &[Layer],
     group: &[usize],
     statistics: &[Statistics],
 ) -> Result<Vec<f32>, EqualizeError> {
     let channels = statistics[group[0]].channels.len();
+    // Beside the largest of their value: values of a group have levels of their own.
     let mut ranges = vec![0.0f32; channels];
+    // Beside an upper bound, with which a channel comes as near to it as it may.
+    let mut least = vec![1.0 / MOST; channels];
     for value in group {
-        for (range, channel) in ranges.iter_mut().zip(&statistics[*value].channels) {
-            *range = range.max(channel.largest());
+        let bound = bound_of(layers, *value);
+        let reach = |channel: &Channel| match bound {
+            Some(bound) => channel.expected().min(bound),
+            None => channel.largest(),
+        };
+        let reaches: Vec<f32> = statistics[*value].channels.iter().map(reach).collect();
+        let most = reaches.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
+        let both = ranges.iter_mut().zip(&mut least).zip(reaches);
+        for ((range, least), reach) in both {
+            *range = range.max(reach / most);
+            *least = least.max(bound.map_or(0.0, |bound| reach / bound));
         }
     }
     let mut columns = vec![0.0f32; channels];
@@ -167,10 +235,11 @@ fn factors(
     if largest <= 0.0 {
         return Ok(vec![1.0; channels]);
     }
-    let factors = factors.into_iter();
     Ok(factors
-        .map(|factor| match factor > 0.0 {
-            true => (factor / largest).max(1.0 / MOST),
+        .into_iter()
+        .zip(least)
+        .map(|(factor, least)| match factor > 0.0 {
+            true => (factor / largest).max(least).min(1.0),
             // Of a channel that was not seen to have values there is nothing to go by.
             false => 1.0,
         })

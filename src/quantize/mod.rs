@@ -1,6 +1,6 @@
 //! Post-training quantization: a network of f32 to one of int8, with photographs.
 //!
-//! Channels are equalized where that leaves the network as it is ([`equalize`]); layers are placed in levels or float
+//! Channels are centered and equalized where that leaves the network as it is, and pays ([`center`], [`equalize`], [`rewrite`]); layers are placed in levels or float
 //! ([`placement`]); what the values are like is looked at ([`observe`], [`statistics`]) and ranges are chosen from that
 //! ([`ranges`]); weights are rounded so that outputs change least ([`weights`], [`rounding`]), and biases make up for what
 //! still changes in the mean ([`bias`]). Where too much is lost, the layers to which the logits are most sensitive stay in
@@ -8,6 +8,7 @@
 //! the same result.
 
 mod bias;
+mod center;
 mod describe;
 mod equalize;
 mod given;
@@ -24,6 +25,7 @@ mod quantizer;
 mod range_choice;
 mod ranges;
 mod reference;
+mod rewrite;
 mod rounding;
 mod sensitivity;
 mod statistics;

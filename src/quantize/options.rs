@@ -14,7 +14,9 @@ pub enum Range {
 /// What can be left out, in the order in which the report has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
+    Centering,
     Equalization,
+    BoundedEqualization,
     Ranges,
     ShrunkScales,
     BiasCorrection,
@@ -22,8 +24,10 @@ pub enum Step {
 }
 
 impl Step {
-    pub const ALL: [Step; 5] = [
+    pub const ALL: [Step; 7] = [
+        Step::Centering,
         Step::Equalization,
+        Step::BoundedEqualization,
         Step::Ranges,
         Step::ShrunkScales,
         Step::BiasCorrection,
@@ -32,7 +36,9 @@ impl Step {
 
     pub fn name(self) -> &'static str {
         match self {
+            Step::Centering => "centering",
             Step::Equalization => "equalization",
+            Step::BoundedEqualization => "bounded-equalization",
             Step::Ranges => "ranges",
             Step::ShrunkScales => "shrunk-scales",
             Step::BiasCorrection => "bias-correction",
@@ -43,7 +49,9 @@ impl Step {
     /// What it does.
     pub fn help(self) -> &'static str {
         match self {
+            Step::Centering => "Channels are moved to a mean of 0",
             Step::Equalization => "Channels of a value are brought to the same range",
+            Step::BoundedEqualization => "Channels below a ReLU6 are, too, if that pays",
             Step::Ranges => "Ranges of levels are chosen; without, they are all that was seen",
             Step::ShrunkScales => "Scales of weights may be less than the largest weight asks for",
             Step::BiasCorrection => "Biases make up for what rounding changes in the mean",
@@ -57,7 +65,9 @@ impl Step {
 /// Each step can be left out, to see what it is good for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QuantizeOptions {
+    pub center: bool,
     pub equalize: bool,
+    pub equalize_below_bounds: bool,
     pub range: Range,
     /// Scales of weights may be less than their largest value asks for.
     pub shrink_weights: bool,
@@ -75,7 +85,9 @@ impl QuantizeOptions {
     /// All that was seen, and the nearest levels.
     pub fn plain() -> Self {
         QuantizeOptions {
+            center: false,
             equalize: false,
+            equalize_below_bounds: false,
             range: Range::By(Method::MinMax),
             shrink_weights: false,
             correct_biases: false,
@@ -88,7 +100,9 @@ impl QuantizeOptions {
     /// What takes little more time than that.
     pub fn fast() -> Self {
         QuantizeOptions {
+            center: true,
             equalize: true,
+            equalize_below_bounds: true,
             range: Range::By(Method::Percentile(1e-5)),
             shrink_weights: true,
             correct_biases: true,
@@ -116,7 +130,9 @@ impl QuantizeOptions {
 
     pub fn takes(&self, step: Step) -> bool {
         match step {
+            Step::Centering => self.center,
             Step::Equalization => self.equalize,
+            Step::BoundedEqualization => self.equalize_below_bounds,
             Step::Ranges => self.range != Range::By(Method::MinMax),
             Step::ShrunkScales => self.shrink_weights,
             Step::BiasCorrection => self.correct_biases,
@@ -127,7 +143,9 @@ impl QuantizeOptions {
     /// The same without a step.
     pub fn without(mut self, step: Step) -> QuantizeOptions {
         match step {
+            Step::Centering => self.center = false,
             Step::Equalization => self.equalize = false,
+            Step::BoundedEqualization => self.equalize_below_bounds = false,
             Step::Ranges => self.range = Range::By(Method::MinMax),
             Step::ShrunkScales => self.shrink_weights = false,
             Step::BiasCorrection => self.correct_biases = false,

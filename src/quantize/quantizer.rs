@@ -9,7 +9,6 @@ use crate::engine::net::Net;
 use crate::report::{self, Report};
 
 use super::describe::{self, Float};
-use super::equalize::{EqualizeError, equalize};
 use super::machine::Machine;
 use super::measure::{Comparison, LayerNoise};
 use super::placement::{Placed, place};
@@ -17,8 +16,8 @@ use super::progress::Work;
 use super::range_choice::{self, Choice, Choices};
 use super::ranges::Method;
 use super::reference::Reference;
+use super::rewrite::{Candidate, REWRITES, Trial};
 use super::sensitivity;
-use super::statistics::Statistics;
 use super::weight_choice::{self, Chosen};
 use super::{Progress, QuantizeError, QuantizeOptions, Quantized, Range, Step};
 
@@ -90,8 +89,6 @@ impl<'a> Quantizer<'a> {
         }
         machine.work.expect(self.cost(&placed));
         machine.work.start("looking at values");
-        let statistics = machine.statistics(&placed.net, self.pictures)?;
-        let seen = range_choice::joined(&placed, &statistics);
         let reference = Reference::new(&placed.net, self.pictures, COMPARED, machine)?;
         let mut steps = Steps {
             taken: Vec::new(),
@@ -100,31 +97,36 @@ impl<'a> Quantizer<'a> {
         let bare = [Step::ShrunkScales, Step::BiasCorrection, Step::Rounding]
             .into_iter()
             .fold(self.options.clone(), QuantizeOptions::without);
-        let plain = |placed: &Placed, seen: &[Statistics], machine: &mut Machine| {
-            let ranges = range_choice::by_method(placed, seen, Method::MinMax);
+        let plain = |candidate: &Candidate, machine: &mut Machine| {
+            let placed = &candidate.placed;
+            let ranges = range_choice::by_method(placed, &candidate.seen, Method::MinMax);
             let chosen =
                 weight_choice::choose(placed, &ranges.quantizations(), &[], &bare, machine);
             Ok::<_, QuantizeError>((ranges, chosen?))
         };
-        let (ranges, chosen) = plain(&placed, &seen, machine)?;
-        steps.take("plain", &placed, &ranges, &chosen, machine)?;
-        let (placed, seen) = match self.options.equalize {
-            true => {
-                machine.work.start("equalizing channels");
-                let net = self.equalized(&statistics)?;
-                let placed = place(&net, &keep)?;
-                let statistics = machine.statistics(&placed.net, self.pictures)?;
-                let seen = range_choice::joined(&placed, &statistics);
-                let (ranges, chosen) = plain(&placed, &seen, machine)?;
-                let name = Step::Equalization.name();
-                steps.take(name, &placed, &ranges, &chosen, machine)?;
-                (placed, seen)
-            }
-            false => {
-                steps.leave(Step::Equalization);
-                (placed, seen)
-            }
+        let trial = Trial {
+            pictures: self.pictures,
+            keep: &keep,
+            reference: &reference,
         };
+        let mut candidate = Candidate::new(self.net.clone(), trial, machine)?;
+        let (ranges, chosen) = plain(&candidate, machine)?;
+        steps.take("plain", &candidate.placed, &ranges, &chosen, machine)?;
+        for rewrite in &REWRITES {
+            let found = match self.options.takes(rewrite.step) {
+                true => candidate.rewritten(rewrite, trial, machine)?,
+                false => None,
+            };
+            let Some(found) = found else {
+                steps.leave(rewrite.step);
+                continue;
+            };
+            candidate = found;
+            let (ranges, chosen) = plain(&candidate, machine)?;
+            let name = rewrite.step.name();
+            steps.take(name, &candidate.placed, &ranges, &chosen, machine)?;
+        }
+        let Candidate { placed, seen, .. } = candidate;
         machine.work.start("choosing ranges");
         let choices = range_choice::choose(
             &placed,
@@ -231,19 +233,12 @@ impl<'a> Quantizer<'a> {
             true => layers.len() as u64 * (compared + sensitivity::PACKING),
             false => 0,
         };
-        let looks = 2 + u64::from(options.equalize);
-        looks * all + (1 + steps) * compared + ranges + rounding + 2 * all + sensitivity
-    }
-
-    /// The network with its channels equalized. Values that it had before it was placed keep their index in `statistics`.
-    fn equalized(&self, statistics: &[Statistics]) -> Result<Net, QuantizeError> {
-        let statistics = &statistics[..self.net.values().len()];
-        let (net, values) = equalize(self.net, statistics).map_err(|error| match error {
-            EqualizeError::Net(error) => QuantizeError::Net(error),
-            EqualizeError::Weights { layer, problem } => QuantizeError::Weights { layer, problem },
-        })?;
-        log::debug!("{values} values have channels equalized");
-        Ok(net)
+        let rewrites = REWRITES.iter();
+        let rewrites = rewrites
+            .filter(|rewrite| options.takes(rewrite.step))
+            .count() as u64;
+        let candidates = (1 + rewrites) * Candidate::cost(all, compared);
+        candidates + all + (1 + steps) * compared + ranges + rounding + 2 * all + sensitivity
     }
 
     /// What is left of the network on all pictures, and in its layers.

@@ -22,11 +22,13 @@ pub enum Method {
 
 impl Method {
     /// Those that can be tried.
-    pub const ALL: [Method; 6] = [
+    pub const ALL: [Method; 8] = [
         Method::MinMax,
         Method::Percentile(1e-5),
         Method::Percentile(1e-4),
         Method::Percentile(1e-3),
+        Method::Percentile(3e-3),
+        Method::Percentile(1e-2),
         Method::Mse,
         Method::Entropy,
     ];
@@ -54,7 +56,14 @@ impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Method::MinMax => f.write_str("min/max"),
-            Method::Percentile(beyond) => write!(f, "{}th percentile", 100.0 * (1.0 - beyond)),
+            Method::Percentile(beyond) => {
+                let within = format!("{:.4}", 100.0 * (1.0 - beyond));
+                write!(
+                    f,
+                    "{}th percentile",
+                    within.trim_end_matches('0').trim_end_matches('.')
+                )
+            }
             Method::Mse => f.write_str("mean square"),
             Method::Entropy => f.write_str("entropy"),
         }
@@ -174,6 +183,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn methods_have_names_without_noise() {
+        let names = Method::ALL.map(|method| method.to_string());
+        let percentiles: Vec<&str> = names
+            .iter()
+            .filter_map(|name| name.strip_suffix("th percentile"))
+            .collect();
+        assert_eq!(percentiles, ["99.999", "99.99", "99.9", "99.7", "99"]);
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]

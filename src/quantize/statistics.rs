@@ -17,17 +17,65 @@ pub struct Statistics {
 pub struct Channel {
     pub low: f32,
     pub high: f32,
+    sum: f64,
+    count: u64,
+    pictures: usize,
+    /// The largest magnitude in each of the pictures where that is largest, in descending order.
+    tops: [f32; TOPS],
 }
+
+const TOPS: usize = 8;
+const TIMES: f32 = 30.0;
+/// What is less than the largest by this is as good as 0.
+const FURTHEST: f32 = 1000.0;
 
 impl Channel {
     const NONE: Channel = Channel {
         low: f32::INFINITY,
         high: f32::NEG_INFINITY,
+        sum: 0.0,
+        count: 0,
+        pictures: 0,
+        tops: [0.0; TOPS],
     };
+
+    /// 0 of a channel that has not been seen.
+    pub fn mean(&self) -> f32 {
+        (self.sum / self.count.max(1) as f64) as f32
+    }
 
     /// The largest magnitude.
     pub fn largest(&self) -> f32 {
-        self.high.max(-self.low).max(0.0)
+        self.tops[0]
+    }
+
+    /// The largest magnitude to be expected of [`TIMES`] as many pictures. What was near 0 in all of them but one is likely
+    /// to go further: the tail of the pictures' largest is taken for a power law's, with Hill's estimate of its index (1975).
+    pub fn expected(&self) -> f32 {
+        let tops = &self.tops[..TOPS.min(self.pictures)];
+        let [first, between @ .., last] = tops else {
+            return self.tops[0];
+        };
+        let least = last.max(first / FURTHEST).max(f32::MIN_POSITIVE);
+        let logs = between.iter().chain([first]);
+        let logs = logs.map(|top| (top.max(least) / least).ln());
+        let index = logs.sum::<f32>() / (tops.len() - 1) as f32;
+        first * TIMES.powf(index)
+    }
+
+    /// Takes in the values of one picture.
+    fn see(&mut self, low: f32, high: f32, sum: f64, count: usize) {
+        self.low = self.low.min(low);
+        self.high = self.high.max(high);
+        self.sum += sum;
+        self.count += count as u64;
+        self.pictures += 1;
+        let largest = high.max(-low);
+        let at = self.tops.partition_point(|top| *top >= largest);
+        if at < TOPS {
+            self.tops[at..].rotate_right(1);
+            self.tops[at] = largest;
+        }
     }
 }
 
@@ -49,12 +97,19 @@ impl Statistics {
         let statistics = &mut statistics[span.value];
         let channels = &mut statistics.channels[span.range()];
         let pixels = observed.output.data.chunks(observed.output.stride);
+        let mut seen = vec![(f32::INFINITY, f32::NEG_INFINITY, 0.0f64); span.channels];
+        let mut count = 0;
         for pixel in pixels.map(|pixel| &pixel[..span.channels]) {
             statistics.histogram.add(pixel);
-            for (channel, value) in channels.iter_mut().zip(pixel) {
-                channel.low = channel.low.min(*value);
-                channel.high = channel.high.max(*value);
+            for ((low, high, sum), value) in seen.iter_mut().zip(pixel) {
+                *low = low.min(*value);
+                *high = high.max(*value);
+                *sum += f64::from(*value);
             }
+            count += 1;
+        }
+        for (channel, (low, high, sum)) in channels.iter_mut().zip(seen) {
+            channel.see(low, high, sum, count);
         }
     }
 
@@ -80,5 +135,33 @@ impl Statistics {
         channels.fold((0.0, 0.0), |(low, high), channel| {
             (channel.low.min(low), channel.high.max(high))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(largest: &[f32]) -> Channel {
+        let mut channel = Channel::NONE;
+        for largest in largest {
+            channel.see(-largest, largest / 2.0, 0.0, 1);
+        }
+        channel
+    }
+
+    #[test]
+    fn what_is_seldom_large_is_expected_to_be_larger() {
+        let always = seen(&[2.0; 20]);
+        assert_eq!((always.largest(), always.expected()), (2.0, 2.0));
+        // Of a power law of index 1, thirty times the pictures go about thirty times as far.
+        let law: Vec<f32> = (1..=20).map(|rank| 100.0 / rank as f32).collect();
+        let expected = seen(&law).expected();
+        assert!((1000.0..4000.0).contains(&expected), "{expected}");
+        let once: Vec<f32> = (0..20).map(|at| if at == 7 { 2.0 } else { 0.01 }).collect();
+        assert!(seen(&once).expected() > 2.0 * 2.0);
+        assert_eq!(seen(&[0.0; 3]).expected(), 0.0);
+        assert_eq!(seen(&[2.0; 3]).expected(), 2.0);
+        assert_eq!(seen(&[2.0]).expected(), 2.0);
     }
 }

@@ -8,9 +8,11 @@ use edge_classify_int8::Quantization;
 use edge_classify_kernels::Pool;
 use proptest::prelude::*;
 
-use super::equalize::equalize;
+use super::center::center;
+use super::equalize::{equalize, equalize_below_bounds};
 use super::placement::{Placed, place};
-use super::statistics::Statistics;
+use super::rewrite::REWRITES;
+use super::statistics::{Channel, Statistics};
 use super::*;
 use crate::engine::net::{Kind, Span};
 use crate::engine::{Executor, Options, Packed, Team, Threads};
@@ -106,17 +108,51 @@ proptest! {
     #[test]
     fn equalized_networks_compute_the_same(seed: u64) {
         let (net, pictures) = made(seed);
-        let (options, team) = engine();
-        let mut statistics = Statistics::of_values(&net);
-        let mut float = Simulation::new(&net, &[], &options, &team).unwrap();
-        for picture in &pictures {
-            float.run(picture, &mut |observed| Statistics::see(&mut statistics, &net, &observed)).unwrap();
-        }
-        let (equalized, _) = equalize(&net, &statistics).unwrap();
+        let (equalized, _) = equalize(&net, &statistics(&net, &pictures)).unwrap();
+        let (equalized, _) = equalize_below_bounds(&equalized, &statistics(&equalized, &pictures)).unwrap();
         for picture in &pictures {
             close(&logits(&equalized, &[], picture), &logits(&net, &[], picture), 1e-3)?;
         }
     }
+}
+
+#[test]
+fn centered_networks_compute_the_same() {
+    let mut moved = 0;
+    for seed in 0..32 {
+        let (net, pictures) = made(seed);
+        let before = statistics(&net, &pictures);
+        let (centered, count) = center(&net, &before).unwrap();
+        for picture in &pictures {
+            let (found, expected) = (logits(&centered, &[], picture), logits(&net, &[], picture));
+            close(&found, &expected, 1e-3).unwrap();
+        }
+        let after = statistics(&centered, &pictures);
+        let are_centered = |statistics: &&Statistics| {
+            let (low, high) = statistics.range();
+            let mut means = statistics.channels.iter().map(Channel::mean);
+            means.all(|mean| mean.abs() <= 1e-3 * (high - low))
+        };
+        let [before, after] = [&before, &after].map(|all| all.iter().filter(are_centered).count());
+        assert!(after >= count && after >= before, "{after} of {count}");
+        moved += after - before;
+    }
+    assert!(moved > 0);
+}
+
+/// What the network's values are like over the pictures.
+fn statistics(net: &Net, pictures: &[Vec<f32>]) -> Vec<Statistics> {
+    let (options, team) = engine();
+    let mut statistics = Statistics::of_values(net);
+    let mut float = Simulation::new(net, &[], &options, &team).unwrap();
+    for picture in pictures {
+        float
+            .run(picture, &mut |observed| {
+                Statistics::see(&mut statistics, net, &observed)
+            })
+            .unwrap();
+    }
+    statistics
 }
 
 #[test]
@@ -217,12 +253,12 @@ fn the_report_is_of_the_network() {
         let names: Vec<&str> = report.steps.iter().map(|step| step.name.as_str()).collect();
         let all = Step::ALL.map(Step::name);
         assert_eq!(names, [&["plain"], &all[..]].concat());
-        assert!(
-            report
-                .steps
-                .iter()
-                .all(|step| step.taken && step.signal_to_noise.is_some())
-        );
+        let is_optional =
+            |step: &crate::report::Step| REWRITES.iter().any(|r| r.step.name() == step.name);
+        for step in &report.steps {
+            assert_eq!(step.taken, step.signal_to_noise.is_some());
+            assert!(step.taken || is_optional(step), "{}", step.name);
+        }
         assert!(report.size.after < report.size.before);
         let in_order =
             |pair: &[Progress]| pair[0].done <= pair[1].done && pair[1].done <= pair[1].all;
@@ -232,26 +268,40 @@ fn the_report_is_of_the_network() {
     }
 }
 
+/// The seed of a network that is made on purpose.
+const UNEVEN: u64 = 8;
+
 #[test]
 fn a_step_that_is_left_out_is_not_measured() {
-    let (net, pictures) = made(3);
     let (engine, _) = engine();
-    let with_all = quantize(
-        &net,
-        &pictures,
-        &QuantizeOptions::default(),
-        &engine,
-        &mut |_| (),
-    );
-    let with_all = with_all.unwrap().net;
-    for left in Step::ALL {
-        let options = QuantizeOptions::default().without(left);
-        let found = quantize(&net, &pictures, &options, &engine, &mut |_| ()).unwrap();
-        assert!(found.net != with_all, "{left:?} does nothing");
-        for step in found.report.steps {
-            let taken = step.name != left.name();
-            assert_eq!((step.taken, step.signal_to_noise.is_some()), (taken, taken));
+    let quantized = |seed: u64, options: &QuantizeOptions| {
+        let (mut net, pictures) = made(seed);
+        if seed == UNEVEN {
+            net = Maker::new(seed).uneven_net();
         }
+        quantize(&net, &pictures, options, &engine, &mut |_| ()).unwrap()
+    };
+    let takes = |found: &Quantized, step: Step| {
+        let mut steps = found.report.steps.iter();
+        steps.any(|taken| taken.taken && taken.name == step.name())
+    };
+    let with_all: Vec<Quantized> = (0..=UNEVEN)
+        .map(|seed| quantized(seed, &QuantizeOptions::default()))
+        .collect();
+    for left in Step::ALL {
+        // Some steps are only taken where they pay.
+        let seed = with_all.iter().position(|found| takes(found, left));
+        let seed = seed.unwrap_or_else(|| panic!("{left:?} never pays"));
+        let found = quantized(seed as u64, &QuantizeOptions::default().without(left));
+        assert!(found.net != with_all[seed].net, "{left:?} does nothing");
+        assert!(!takes(&found, left));
+        let steps = found.report.steps.iter();
+        assert!(
+            steps
+                .clone()
+                .all(|step| step.taken == step.signal_to_noise.is_some())
+        );
+        assert_eq!(steps.count(), 1 + Step::ALL.len());
     }
 }
 

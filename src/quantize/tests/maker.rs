@@ -210,6 +210,35 @@ impl Maker {
         output
     }
 
+    /// Where channels below a ReLU6 are of different size, and weigh as much.
+    pub fn uneven_net(mut self) -> Net {
+        const CHANNELS: usize = 16;
+        let sizes = [1.0, 0.01];
+        let size = |channel: usize| sizes[channel % sizes.len()];
+        let input = self.value(16, 3);
+        let wide = self.pointwise(input, CHANNELS, RELU6, None, None);
+        let narrow = self.pointwise(wide, 4, Activation::Identity, None, None);
+        for (layer, reads) in self.layers.iter_mut().zip([false, true]) {
+            let Kind::Pointwise { weights, bias, .. } = &mut layer.kind else {
+                continue;
+            };
+            let mut scaled = weights.values().unwrap().into_owned();
+            let columns = scaled.len() / layer.output.channels;
+            for (at, weight) in scaled.iter_mut().enumerate() {
+                *weight *= match reads {
+                    true => 1.0 / size(at % columns),
+                    false => size(at / columns),
+                };
+            }
+            *weights = scaled.into();
+            *bias = vec![0.0; layer.output.channels].into();
+        }
+        let mean = self.value(1, narrow.channels);
+        self.layer(Kind::Mean, Activation::Identity, narrow, mean);
+        let output = self.pointwise(mean, 10, Activation::Identity, None, None);
+        Net::new(self.values, self.layers, input.value, output).unwrap()
+    }
+
     pub fn net(mut self) -> Net {
         let input = self.value(16, 3);
         let mut last = self.value(8, 8);
