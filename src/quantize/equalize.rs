@@ -175,8 +175,8 @@ fn added(layer: &Layer) -> Vec<Span> {
     }
 }
 
-/// What each channel is divided by: no more than 1. Where only depthwise convolutions read it, all channels get one range, as
-/// these have a scale for each channel; other weights of a row share one, and so both sides share the burden.
+/// What each channel is divided by: no more than 1. Where only depthwise convolutions read it, all channels get one range,
+/// as these have a scale for each channel; other weights of a row share one, and so both sides share the burden.
 fn factors(
     layers: &[Layer],
     group: &[usize],

@@ -1,8 +1,8 @@
 //! Post-training quantization: a network of f32 to one of int8, with photographs.
 //!
-//! Channels are centered and equalized where that leaves the network as it is, and pays ([`center`], [`equalize`], [`rewrite`]); layers are placed in levels or float
-//! ([`placement`]); what the values are like is looked at ([`observe`], [`statistics`]) and ranges are chosen from that
-//! ([`ranges`]); weights are rounded so that outputs change least ([`weights`], [`rounding`]), and biases make up for what
+//! Channels are centered and equalized where that leaves the network as it is and pays ([`center`], [`equalize`],
+//! [`rewrite`]); layers are placed in levels or float ([`placement`]); what the values are like is looked at ([`observe`],
+//! [`statistics`]) and ranges are chosen from that ([`ranges`]); weights are rounded so that outputs change least ([`weights`], [`rounding`]), and biases make up for what
 //! still changes in the mean ([`bias`]). Where too much is lost, the layers to which the logits are most sensitive stay in
 //! float ([`sensitivity`], [`mixed`]). On the same kind of processor, the same network and pictures always give
 //! the same result.

@@ -50,7 +50,8 @@ impl Channel {
     }
 
     /// The largest magnitude to be expected of [`TIMES`] as many pictures. What was near 0 in all of them but one is likely
-    /// to go further: the tail of the pictures' largest is taken for a power law's, with Hill's estimate of its index (1975).
+    /// to go further: the tail of the pictures' largest is taken for a power law's, with the inverse of its index by Hill's
+    /// estimate (A simple general approach to inference about the tail of a distribution, 1975).
     pub fn expected(&self) -> f32 {
         let tops = &self.tops[..TOPS.min(self.pictures)];
         let [first, between @ .., last] = tops else {

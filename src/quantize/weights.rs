@@ -53,8 +53,9 @@ impl WeightLevels {
     }
 
     /// The levels that `values` stand for exactly, in rows of which each is a scale's multiples, as somebody else's
-    /// quantizer has left them; and how many rows are not, and have the nearest levels. No scale is less than the one of `least` for its
-    /// row: such rows have the nearest levels as well, but only next to a bias that hardly tells them from zeros.
+    /// quantizer has left them; and how many rows are not, and have the nearest levels. No scale is less than the one of
+    /// `least` for its row: such rows have the nearest levels as well, but only next to a bias that hardly tells them from
+    /// zeros.
     pub fn recovered(values: &[f32], least: &[f32]) -> (WeightLevels, usize) {
         let len = values.len() / least.len();
         let (mut levels, mut scales, mut inexact) = (Vec::with_capacity(values.len()), vec![], 0);
