@@ -254,6 +254,34 @@ fn steps_and_layers_are_left_out() {
     assert!(high.is_some() && says.contains("; alone, "), "{says}");
 }
 
+/// The last bits of float, which other instructions round in other ways, decide between two levels.
+#[test]
+fn a_plan_partly_in_float_is_trusted_on_every_instruction_set() {
+    let directory = tempfile::tempdir().unwrap();
+    let plan = directory.path().join("mixed.plan");
+    let plan = plan.to_str().unwrap();
+    let model = "tests/models/tf_efficientnet_lite0.onnx";
+    let quickly = ["--int8", "--calibration", "synthetic", "--effort", "fast"];
+    let in_float = ["--float-layers", "conv_stem", "-o", plan];
+    let output = run(&[&["compile", model][..], &quickly, &in_float].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let mut checked = 0;
+    for isa in ["", "portable", "avx2", "avx512", "neon"] {
+        let mut program = program();
+        if !isa.is_empty() {
+            program.env("EDGE_CLASSIFY_ISA", isa);
+        }
+        let output = program.args(["doctor", "--model", plan]).output().unwrap();
+        let says = stdout(&output) + &stderr(&output);
+        if says.contains("this processor has") {
+            continue;
+        }
+        assert!(says.contains("within their tolerance"), "{isa}: {says}");
+        checked += 1;
+    }
+    assert!(checked >= 2);
+}
+
 #[test]
 fn what_changes_too_much_is_no_plan() {
     let small = Small::new();
