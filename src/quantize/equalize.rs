@@ -17,43 +17,44 @@ use super::weights::{parameters, parameters_mut};
 /// Channels are made larger by no more than this beside the largest: what is next to nothing stays so.
 const MOST: f32 = 64.0;
 
-/// The same network with equalized channels, and the number of values that have them. `statistics` has one for each value.
+/// The same network with equalized channels, and the number of values that have them: those without an upper bound, for
+/// which that is exact. `statistics` has one for each value.
 ///
 /// # Errors
 /// What is wrong with the weights that could not be read.
 pub fn equalize(net: &Net, statistics: &[Statistics]) -> Result<(Net, usize), EqualizeError> {
-    equalized(net, statistics, false)
+    let has_bound = |value: &usize| bound_of(net.layers(), *value).is_some();
+    let groups: Vec<_> = groups(net)
+        .into_iter()
+        .filter(|group| !group.iter().any(has_bound))
+        .collect();
+    equalize_groups(net, &groups, statistics)
 }
 
-/// As [`equalize`], of values that have an upper bound instead.
+/// Values with an upper bound whose channels can be equalized, in groups of those that are divided by the same.
+pub fn bounded_groups(net: &Net) -> Vec<Vec<usize>> {
+    let has_bound = |value: &usize| bound_of(net.layers(), *value).is_some();
+    groups(net)
+        .into_iter()
+        .filter(|group| group.iter().any(has_bound))
+        .collect()
+}
+
+/// As [`equalize`], of the values of these groups.
 ///
 /// # Errors
 /// As [`equalize`].
-pub fn equalize_below_bounds(
+pub fn equalize_groups(
     net: &Net,
+    groups: &[Vec<usize>],
     statistics: &[Statistics],
-) -> Result<(Net, usize), EqualizeError> {
-    equalized(net, statistics, true)
-}
-
-fn equalized(
-    net: &Net,
-    statistics: &[Statistics],
-    bounded: bool,
 ) -> Result<(Net, usize), EqualizeError> {
     let mut layers = net.layers().to_vec();
     let mut equalized = 0;
-    let has_bound = |group: &Vec<usize>| {
-        let mut values = group.iter();
-        values.any(|value| bound_of(net.layers(), *value).is_some())
-    };
-    for group in groups(net) {
-        if has_bound(&group) != bounded {
-            continue;
-        }
-        let factors = factors(&layers, &group, statistics)?;
+    for group in groups {
+        let factors = factors(&layers, group, statistics)?;
         for layer in &mut layers {
-            scale(layer, &group, &factors)?;
+            scale(layer, group, &factors)?;
         }
         equalized += group.len();
     }
@@ -177,7 +178,7 @@ fn added(layer: &Layer) -> Vec<Span> {
 
 /// What each channel is divided by: no more than 1. Where only depthwise convolutions read it, all channels get one range,
 /// as these have a scale for each channel; other weights of a row share one, and so both sides share the burden.
-fn factors(
+pub fn factors(
     layers: &[Layer],
     group: &[usize],
     statistics: &[Statistics],

@@ -237,7 +237,11 @@ impl<'a> Quantizer<'a> {
         let rewrites = rewrites
             .filter(|rewrite| options.takes(rewrite.step))
             .count() as u64;
-        let candidates = (1 + rewrites) * Candidate::cost(all, compared);
+        let bounds = match options.equalize_below_bounds {
+            true => Candidate::cost_of_bounds(self.net, compared),
+            false => 0,
+        };
+        let candidates = (1 + rewrites) * Candidate::cost(all, compared) + bounds;
         candidates + all + (1 + steps) * compared + ranges + rounding + 2 * all + sensitivity
     }
 

@@ -4,18 +4,18 @@
 use crate::engine::net::Net;
 
 use super::center::center;
-use super::equalize::{EqualizeError, equalize, equalize_below_bounds};
+use super::equalize::{bounded_groups, equalize, equalize_groups, factors};
 use super::machine::Machine;
 use super::placement::{Placed, place};
 use super::range_choice;
-use super::ranges::Method;
+use super::ranges::{Method, quantization};
 use super::reference::Reference;
 use super::statistics::Statistics;
 use super::weight_choice;
 use super::{QuantizeError, QuantizeOptions, Step};
 
 /// The network with other weights, and the number of values that are others for it.
-type Change = fn(&Net, &[Statistics]) -> Result<(Net, usize), EqualizeError>;
+type Change = fn(&Candidate, Trial, &mut Machine) -> Result<(Net, usize), QuantizeError>;
 
 /// A step that changes the network and not what it computes.
 pub struct Rewrite {
@@ -23,8 +23,6 @@ pub struct Rewrite {
     /// What is told of it.
     pub name: &'static str,
     change: Change,
-    /// The gain in dB for which it is taken: more where that cuts off what is beyond all expectation.
-    least: f64,
 }
 
 /// In their order.
@@ -32,28 +30,56 @@ pub const REWRITES: [Rewrite; 3] = [
     Rewrite {
         step: Step::Centering,
         name: "centering channels",
-        change: center,
-        least: 0.0,
+        change: |candidate, _, _| Ok(center(&candidate.net, &candidate.statistics)?),
     },
     Rewrite {
         step: Step::Equalization,
         name: "equalizing channels",
-        change: equalize,
-        least: 0.0,
+        change: |candidate, _, _| Ok(equalize(&candidate.net, &candidate.statistics)?),
     },
     Rewrite {
         step: Step::BoundedEqualization,
         name: "equalizing channels below bounds",
         change: equalize_below_bounds,
-        least: 0.5,
     },
 ];
+
+/// What values have to gain by themselves for that in dB: it cuts off what is beyond all expectation, and comes some day.
+const LEAST: f64 = 1.0;
+
+/// Values with an upper bound are equalized where that is worth it with nothing but them in levels.
+fn equalize_below_bounds(
+    candidate: &Candidate,
+    trial: Trial,
+    machine: &mut Machine,
+) -> Result<(Net, usize), QuantizeError> {
+    let (net, statistics) = (&candidate.net, &candidate.statistics);
+    let mut paying = Vec::new();
+    for group in bounded_groups(net) {
+        let factors = factors(net.layers(), &group, statistics)?;
+        let mut lone = |net: &Net, factors: &[f32]| {
+            let mut levels = vec![None; net.values().len()];
+            for value in &group {
+                let (low, high) = statistics[*value].range_divided_by(factors);
+                levels[*value] = Some(quantization(f64::from(low), f64::from(high)));
+            }
+            machine.work.advance(trial.reference.pictures() as u64);
+            trial.reference.signal_to_noise_of(net, &levels, machine)
+        };
+        let before = lone(net, &vec![1.0; factors.len()])?;
+        let (equalized, _) = equalize_groups(net, std::slice::from_ref(&group), statistics)?;
+        if lone(&equalized, &factors)? > before + LEAST {
+            paying.push(group);
+        }
+    }
+    Ok(equalize_groups(net, &paying, statistics)?)
+}
 
 /// A network, with its layers placed and what its values are like.
 pub struct Candidate {
     net: Net,
     pub placed: Placed,
-    /// Of each value.
+    /// Of each value that it had before it was placed.
     statistics: Vec<Statistics>,
     /// The same, with those of values that share their levels joined.
     pub seen: Vec<Statistics>,
@@ -75,8 +101,10 @@ impl Candidate {
     /// If the network cannot be run, or its weights cannot be read.
     pub fn new(net: Net, trial: Trial, machine: &mut Machine) -> Result<Candidate, QuantizeError> {
         let placed = place(&net, trial.keep)?;
-        let statistics = machine.statistics(&placed.net, trial.pictures)?;
+        let mut statistics = machine.statistics(&placed.net, trial.pictures)?;
         let seen = range_choice::joined(&placed, &statistics);
+        // Values that the network had before it was placed keep their index.
+        statistics.truncate(net.values().len());
         let promise = promise(&placed, &seen, trial, machine)?;
         Ok(Candidate {
             net,
@@ -98,18 +126,21 @@ impl Candidate {
         machine: &mut Machine,
     ) -> Result<Option<Candidate>, QuantizeError> {
         machine.work.start(rewrite.name);
-        // Values that the network had before it was placed keep their index.
-        let statistics = &self.statistics[..self.net.values().len()];
-        let (net, values) = (rewrite.change)(&self.net, statistics)?;
+        let (net, values) = (rewrite.change)(self, trial, machine)?;
         let candidate = Candidate::new(net, trial, machine)?;
         let gain = candidate.promise - self.promise;
         log::debug!("{}: {values} values, {gain:+.2} dB", rewrite.name);
-        Ok((gain > rewrite.least).then_some(candidate))
+        Ok((gain > 0.0).then_some(candidate))
     }
 
     /// Of making one, in runs of the network.
     pub fn cost(pictures: u64, compared: u64) -> u64 {
         2 * pictures + compared
+    }
+
+    /// Of deciding on values below bounds, in runs of the network.
+    pub fn cost_of_bounds(net: &Net, compared: u64) -> u64 {
+        2 * bounded_groups(net).len() as u64 * compared
     }
 }
 

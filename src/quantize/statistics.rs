@@ -132,9 +132,17 @@ impl Statistics {
 
     /// The least and the largest value, and 0 between them.
     pub fn range(&self) -> (f32, f32) {
-        let channels = self.channels.iter();
-        channels.fold((0.0, 0.0), |(low, high), channel| {
-            (channel.low.min(low), channel.high.max(high))
+        self.range_divided_by(&vec![1.0; self.channels.len()])
+    }
+
+    /// As [`Statistics::range`], if each channel is divided by its factor.
+    pub fn range_divided_by(&self, factors: &[f32]) -> (f32, f32) {
+        let channels = self.channels.iter().zip(factors);
+        channels.fold((0.0, 0.0), |(low, high), (channel, factor)| {
+            (
+                (channel.low / factor).min(low),
+                (channel.high / factor).max(high),
+            )
         })
     }
 }

@@ -9,7 +9,7 @@ use edge_classify_kernels::Pool;
 use proptest::prelude::*;
 
 use super::center::center;
-use super::equalize::{equalize, equalize_below_bounds};
+use super::equalize::{bounded_groups, equalize, equalize_groups};
 use super::placement::{Placed, place};
 use super::rewrite::REWRITES;
 use super::statistics::{Channel, Statistics};
@@ -109,7 +109,8 @@ proptest! {
     fn equalized_networks_compute_the_same(seed: u64) {
         let (net, pictures) = made(seed);
         let (equalized, _) = equalize(&net, &statistics(&net, &pictures)).unwrap();
-        let (equalized, _) = equalize_below_bounds(&equalized, &statistics(&equalized, &pictures)).unwrap();
+        let (groups, statistics) = (bounded_groups(&equalized), statistics(&equalized, &pictures));
+        let (equalized, _) = equalize_groups(&equalized, &groups, &statistics).unwrap();
         for picture in &pictures {
             close(&logits(&equalized, &[], picture), &logits(&net, &[], picture), 1e-3)?;
         }
