@@ -55,7 +55,7 @@ fn a_plan_in_int8_classifies_as_its_model_does() {
     let agree = float.iter().zip(&int8).filter(|(a, b)| a == b).count();
     let (of_float, of_int8) = (right(&float), right(&int8));
     println!("agree on {agree} of 84; right: {of_float} in float, {of_int8} in int8");
-    assert!(agree >= 81, "{agree} of 84 agree");
+    assert!(agree >= 82, "{agree} of 84 agree");
     assert!(
         of_int8 + 1 >= of_float,
         "{of_int8} right, {of_float} in float"

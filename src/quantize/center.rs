@@ -7,7 +7,7 @@
 use crate::engine::net::{Kind, Layer, Net, Span, Weights};
 use edge_classify_kernels::Activation;
 
-use super::equalize::{EqualizeError, unreadable};
+use super::QuantizeError;
 use super::statistics::{Channel, Statistics};
 use super::weights::{parameters, parameters_mut};
 
@@ -16,7 +16,7 @@ use super::weights::{parameters, parameters_mut};
 ///
 /// # Errors
 /// What is wrong with the weights that could not be read.
-pub fn center(net: &Net, statistics: &[Statistics]) -> Result<(Net, usize), EqualizeError> {
+pub fn center(net: &Net, statistics: &[Statistics]) -> Result<(Net, usize), QuantizeError> {
     let mut layers = net.layers().to_vec();
     let can = movable(net);
     let shifts = |value: usize| -> Vec<f32> {
@@ -69,7 +69,7 @@ fn movable(net: &Net) -> Vec<bool> {
 }
 
 /// Takes from what a layer writes, and gives back what it reads.
-fn shift(layer: &mut Layer, shifts: &[Option<Vec<f32>>]) -> Result<(), EqualizeError> {
+fn shift(layer: &mut Layer, shifts: &[Option<Vec<f32>>]) -> Result<(), QuantizeError> {
     let of = |span: Span| shifts[span.value].as_ref();
     let (read, written) = (of(layer.input), of(layer.output));
     let residual = match &layer.kind {
@@ -78,7 +78,7 @@ fn shift(layer: &mut Layer, shifts: &[Option<Vec<f32>>]) -> Result<(), EqualizeE
         }
         _ => None,
     };
-    let failed = unreadable(layer);
+    let failed = QuantizeError::unreadable(layer);
     let Some((weights, bias)) = parameters_mut(&mut layer.kind) else {
         return Ok(());
     };

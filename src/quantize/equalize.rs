@@ -8,7 +8,7 @@
 
 use edge_classify_kernels::Activation;
 
-use crate::engine::net::{Kind, Layer, Net, NetError, Span, Weights};
+use crate::engine::net::{Kind, Layer, Net, Span, Weights};
 
 use super::QuantizeError;
 use super::statistics::{Channel, Statistics};
@@ -22,22 +22,20 @@ const MOST: f32 = 64.0;
 ///
 /// # Errors
 /// What is wrong with the weights that could not be read.
-pub fn equalize(net: &Net, statistics: &[Statistics]) -> Result<(Net, usize), EqualizeError> {
-    let has_bound = |value: &usize| bound_of(net.layers(), *value).is_some();
-    let groups: Vec<_> = groups(net)
-        .into_iter()
-        .filter(|group| !group.iter().any(has_bound))
-        .collect();
-    equalize_groups(net, &groups, statistics)
+pub fn equalize(net: &Net, statistics: &[Statistics]) -> Result<(Net, usize), QuantizeError> {
+    equalize_groups(net, &groups_by_bound(net, false), statistics)
 }
 
 /// Values with an upper bound whose channels can be equalized, in groups of those that are divided by the same.
 pub fn bounded_groups(net: &Net) -> Vec<Vec<usize>> {
+    groups_by_bound(net, true)
+}
+
+fn groups_by_bound(net: &Net, bounded: bool) -> Vec<Vec<usize>> {
     let has_bound = |value: &usize| bound_of(net.layers(), *value).is_some();
-    groups(net)
-        .into_iter()
-        .filter(|group| group.iter().any(has_bound))
-        .collect()
+    let mut groups = groups(net);
+    groups.retain(|group| group.iter().any(has_bound) == bounded);
+    groups
 }
 
 /// As [`equalize`], of the values of these groups.
@@ -48,7 +46,7 @@ pub fn equalize_groups(
     net: &Net,
     groups: &[Vec<usize>],
     statistics: &[Statistics],
-) -> Result<(Net, usize), EqualizeError> {
+) -> Result<(Net, usize), QuantizeError> {
     let mut layers = net.layers().to_vec();
     let mut equalized = 0;
     for group in groups {
@@ -65,30 +63,6 @@ pub fn equalize_groups(
         net.output(),
     )?;
     Ok((net, equalized))
-}
-
-/// Why a network cannot be equalized, or centered.
-#[derive(Debug, thiserror::Error)]
-pub enum EqualizeError {
-    #[error(transparent)]
-    Net(#[from] NetError),
-    #[error("layer '{layer}': {problem}")]
-    Weights { layer: String, problem: String },
-}
-
-impl From<EqualizeError> for QuantizeError {
-    fn from(error: EqualizeError) -> QuantizeError {
-        match error {
-            EqualizeError::Net(error) => QuantizeError::Net(error),
-            EqualizeError::Weights { layer, problem } => QuantizeError::Weights { layer, problem },
-        }
-    }
-}
-
-/// Of a layer whose weights cannot be read.
-pub fn unreadable(layer: &Layer) -> impl FnOnce(String) -> EqualizeError + use<> {
-    let layer = layer.name.clone();
-    move |problem| EqualizeError::Weights { layer, problem }
 }
 
 /// Values that are divided by the same factors: those that are added up.
@@ -182,7 +156,7 @@ pub fn factors(
     layers: &[Layer],
     group: &[usize],
     statistics: &[Statistics],
-) -> Result<Vec<f32>, EqualizeError> {
+) -> Result<Vec<f32>, QuantizeError> {
     let channels = statistics[group[0]].channels.len();
     // Beside the largest of their value: values of a group have levels of their own.
     let mut ranges = vec![0.0f32; channels];
@@ -213,7 +187,7 @@ pub fn factors(
         let Some((weights, _)) = parameters(&layer.kind) else {
             continue;
         };
-        let weights = weights.values().map_err(unreadable(layer))?;
+        let weights = weights.values().map_err(QuantizeError::unreadable(layer))?;
         for row in weights.chunks_exact(weights.len() / layer.output.channels) {
             let largest = row.iter().fold(0.0f32, |m, v| m.max(v.abs()));
             let taps = row.len() / channels;
@@ -248,13 +222,13 @@ pub fn factors(
 }
 
 /// Divides what a layer writes of the group, and multiplies what it reads of it.
-fn scale(layer: &mut Layer, group: &[usize], factors: &[f32]) -> Result<(), EqualizeError> {
+fn scale(layer: &mut Layer, group: &[usize], factors: &[f32]) -> Result<(), QuantizeError> {
     let writes = group.contains(&layer.output.value);
     let reads = group.contains(&layer.input.value);
     if !(writes || reads) || parameters(&layer.kind).is_none() {
         return Ok(());
     }
-    let failed = unreadable(layer);
+    let failed = QuantizeError::unreadable(layer);
     let by_channel = matches!(layer.kind, Kind::Depthwise { .. });
     let (rows, columns) = (layer.output.channels, layer.input.channels);
     let Some((weights, bias)) = parameters_mut(&mut layer.kind) else {

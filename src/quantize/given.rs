@@ -98,15 +98,11 @@ fn recovered(
     bias: &Weights,
     levels: &[Option<Quantization>],
 ) -> Result<Option<(WeightLevels, usize)>, QuantizeError> {
-    let unreadable = |problem| QuantizeError::Weights {
-        layer: layer.name.clone(),
-        problem,
-    };
     let Some(input) = levels[layer.input.value] else {
         return Ok(None);
     };
-    let bias = bias.values().map_err(unreadable)?;
-    let weights = weights.values().map_err(unreadable)?;
+    let bias = bias.values().map_err(QuantizeError::unreadable(layer))?;
+    let weights = weights.values().map_err(QuantizeError::unreadable(layer))?;
     if !weights.iter().chain(&*bias).all(|value| value.is_finite()) {
         return Ok(None);
     }

@@ -37,7 +37,7 @@ mod weights;
 use thiserror::Error;
 
 use crate::engine::EngineError;
-use crate::engine::net::{Net, NetError};
+use crate::engine::net::{Layer, Net, NetError};
 use crate::report::Report;
 
 pub use describe::SENSITIVE;
@@ -92,4 +92,12 @@ pub enum QuantizeError {
     Net(#[from] NetError),
     #[error(transparent)]
     Engine(#[from] EngineError),
+}
+
+impl QuantizeError {
+    /// Of a layer whose weights cannot be read.
+    fn unreadable(layer: &Layer) -> impl FnOnce(String) -> QuantizeError + use<> {
+        let layer = layer.name.clone();
+        move |problem| QuantizeError::Weights { layer, problem }
+    }
 }

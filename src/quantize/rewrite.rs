@@ -30,12 +30,12 @@ pub const REWRITES: [Rewrite; 3] = [
     Rewrite {
         step: Step::Centering,
         name: "centering channels",
-        change: |candidate, _, _| Ok(center(&candidate.net, &candidate.statistics)?),
+        change: |candidate, _, _| center(&candidate.net, &candidate.statistics),
     },
     Rewrite {
         step: Step::Equalization,
         name: "equalizing channels",
-        change: |candidate, _, _| Ok(equalize(&candidate.net, &candidate.statistics)?),
+        change: |candidate, _, _| equalize(&candidate.net, &candidate.statistics),
     },
     Rewrite {
         step: Step::BoundedEqualization,
@@ -72,7 +72,7 @@ fn equalize_below_bounds(
             paying.push(group);
         }
     }
-    Ok(equalize_groups(net, &paying, statistics)?)
+    equalize_groups(net, &paying, statistics)
 }
 
 /// A network, with its layers placed and what its values are like.

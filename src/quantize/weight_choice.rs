@@ -42,12 +42,11 @@ pub fn choose(
         if !placed.computes_in_levels(index) {
             continue;
         }
-        let unreadable = |problem| QuantizeError::Weights {
-            layer: layer.name.clone(),
-            problem,
-        };
         let (values, bias) = (weights.values(), bias.values());
-        let (values, bias) = (values.map_err(unreadable)?, bias.map_err(unreadable)?);
+        let (values, bias) = (
+            values.map_err(QuantizeError::unreadable(layer))?,
+            bias.map_err(QuantizeError::unreadable(layer))?,
+        );
         let input = quantizations[layer.input.value];
         let task = Task {
             options,

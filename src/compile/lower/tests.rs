@@ -92,9 +92,16 @@ impl Builder {
             .to_usize()
             .unwrap();
         let kernel = self.values(&[outputs, inputs / group, side, side]);
+        self.conv_with(x, kernel, group)
+    }
+
+    /// With a kernel of output channels, input channels of a group, and two equal sides.
+    fn conv_with(&mut self, x: OutletId, kernel: OutletId, group: usize) -> OutletId {
+        let shape = self.model.outlet_fact(kernel).unwrap().shape.clone();
+        let [outputs, inputs, side] = [0, 1, 2].map(|axis| shape[axis].to_usize().unwrap());
         let bias = self.values(&[outputs]);
         let conv = Conv {
-            pool_spec: Self::pool_spec(side, side / 2, inputs, outputs),
+            pool_spec: Self::pool_spec(side, side / 2, inputs * group, outputs),
             kernel_fmt: KernelFormat::OIHW,
             group,
             q_params: None,

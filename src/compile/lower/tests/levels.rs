@@ -45,14 +45,7 @@ impl Builder {
             })
             .collect();
         let kernel = self.constant(Tensor::from_shape(&shape, &values).unwrap());
-        let bias = self.values(&[outputs]);
-        let conv = Conv {
-            pool_spec: Self::pool_spec(side, side / 2, inputs, outputs),
-            kernel_fmt: KernelFormat::OIHW,
-            group,
-            q_params: None,
-        };
-        self.wire(conv, &[x, kernel, bias])
+        self.conv_with(x, kernel, group)
     }
 
     /// Lowers what ends in a mean without levels. The mean is like tract's, which rounds more often, but for a few levels.
