@@ -46,11 +46,15 @@ test-camera: setup
 	$(CARGO) build --release --locked --workspace
 	tests/camvm/run.sh
 
-# For 64-bit ARM under QEMU, on cores without fp16 and with it (where chains of layers tell no more).
+# For 64-bit ARM under QEMU, on cores without fp16 and with it (where chains of layers tell no more); layers of levels on
+# one that multiplies matrices of bytes, too.
 test-aarch64: build aarch64
 	. $(AARCH64)/env.sh && $(CARGO) test $(TESTS_FOR_ARM) --target aarch64-unknown-linux-gnu -- $(SKIPPED)
 	. $(AARCH64)/env.sh && \
 		CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -cpu cortex-a76 -L $(abspath $(AARCH64))/cortex-a76" \
+		$(CARGO) test $(TESTS_FOR_ARM) --target aarch64-unknown-linux-gnu -- $(SKIPPED) --skip bands_change
+	. $(AARCH64)/env.sh && \
+		CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -cpu max -L $(abspath $(AARCH64))/cortex-a76" \
 		$(CARGO) test $(TESTS_FOR_ARM) --target aarch64-unknown-linux-gnu -- $(SKIPPED) --skip bands_change
 	tests/arm/run.sh aarch64 $(AARCH64) $(FEATURES)
 

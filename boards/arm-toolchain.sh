@@ -105,30 +105,32 @@ EOF
             ln -sfn "$(realpath -m --relative-to="$(dirname "$link")" ".$(readlink "$link")")" "$link"
         done
     )
-
-    # A root for QEMU for each kind of core: programs also read /proc/cpuinfo, which QEMU does not emulate.
-    core() { # NAME ARCHITECTURE PART VARIANT FEATURES
-        mkdir -p "$dir/$1/proc"
-        ln -sfn ../sysroot/lib "$dir/$1/lib"
-        ln -sfn ../sysroot/usr "$dir/$1/usr"
-        for processor in 0 1 2 3; do
-            printf 'processor\t: %s\nBogoMIPS\t: 108.00\nFeatures\t: %s\nCPU implementer\t: 0x41\n' "$processor" "$5"
-            printf 'CPU architecture: %s\nCPU variant\t: %s\nCPU part\t: %s\nCPU revision\t: 1\n\n' "$2" "$4" "$3"
-        done >"$dir/$1/proc/cpuinfo"
-    }
-    case $machine in
-    arm64)
-        core cortex-a53 8 0xd03 0x0 "fp asimd evtstrm crc32 cpuid"
-        core cortex-a72 8 0xd08 0x0 "fp asimd evtstrm crc32 cpuid"
-        core cortex-a76 8 0xd0b 0x4 "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp"
-        ;;
-    armhf)
-        core cortex-a7 7 0xc07 0x0 "half thumb fastmult vfp edsp neon vfpv3 tls vfpv4 idiva idivt vfpd32 lpae evtstrm"
-        ;;
-    esac
     rm -rf "$dir"/apt-*
     touch "$dir/complete"
 fi
+
+# A root for QEMU for each kind of core: programs also read /proc/cpuinfo, which QEMU does not emulate.
+core() { # NAME ARCHITECTURE PART VARIANT FEATURES
+    mkdir -p "$dir/$1/proc"
+    ln -sfn ../sysroot/lib "$dir/$1/lib"
+    ln -sfn ../sysroot/usr "$dir/$1/usr"
+    for processor in 0 1 2 3; do
+        printf 'processor\t: %s\nBogoMIPS\t: 108.00\nFeatures\t: %s\nCPU implementer\t: 0x41\n' "$processor" "$5"
+        printf 'CPU architecture: %s\nCPU variant\t: %s\nCPU part\t: %s\nCPU revision\t: 1\n\n' "$2" "$4" "$3"
+    done >"$dir/$1/proc/cpuinfo"
+}
+case $machine in
+arm64)
+    core cortex-a53 8 0xd03 0x0 "fp asimd evtstrm crc32 cpuid"
+    core cortex-a72 8 0xd08 0x0 "fp asimd evtstrm crc32 cpuid"
+    core cortex-a76 8 0xd0b 0x4 "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp"
+    # All that QEMU emulates, products of matrices of bytes among it.
+    core max 8 0xd47 0x1 "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp i8mm"
+    ;;
+armhf)
+    core cortex-a7 7 0xc07 0x0 "half thumb fastmult vfp edsp neon vfpv3 tls vfpv4 idiva idivt vfpd32 lpae evtstrm"
+    ;;
+esac
 
 # Both name places by their absolute paths: written every time, since DIR may have been moved.
 cat >"$dir/linker" <<EOF

@@ -1,7 +1,8 @@
 #!/bin/bash
 # How many instructions an inference takes on 64-bit ARM, counted under QEMU's user mode (`make build aarch64` comes
 # first): the same number on any machine, whatever else it does. Single-threaded, one picture, the third inference; in f32
-# and, on Cortex-A76, in fp16. A plan of int8, which is given as a file, is counted in that alone.
+# and, on Cortex-A76, in fp16. A plan of int8, which is given as a file, is counted in that alone, and also on a core that
+# multiplies matrices of bytes (i8mm).
 #
 #   run.sh [--functions] [--ncnn DIR] [NETWORK|FILE.plan...]
 #
@@ -91,7 +92,7 @@ count_ncnn() { # NETWORK f32|f16
     millions "$work/ncnn"
 }
 
-printf '%-20s %13s %10s %10s %15s %8s' 'M instructions' 'multiply-adds' cortex-a72 cortex-a76 'a multiply-add' fp16
+printf '%-20s %13s %10s %10s %15s %8s %8s' 'M instructions' 'multiply-adds' cortex-a72 cortex-a76 'a multiply-add' fp16 i8mm
 [ -z "$ncnn" ] || printf ' %8s %8s' ncnn 'ncnn f16'
 echo
 for network in "${networks[@]}"; do
@@ -101,37 +102,42 @@ for network in "${networks[@]}"; do
         network=$(basename "$network" .plan)
         first=int8
         second=
+        cores=(cortex-a72 cortex-a76 max)
         ;;
     *)
         plan=$work/$network.plan
         first=f32
         second=fp16
+        cores=(cortex-a72 cortex-a76)
         {
             target/release/edge-classify export "$network" --weights synthetic:1 -o "$work/$network.onnx" &&
                 target/release/edge-classify compile "$work/$network.onnx" -o "$plan"
         } 2>"$work/log" || { cat "$work/log" >&2; exit 1; }
         ;;
     esac
-    for core in cortex-a72 cortex-a76; do
+    for core in "${cores[@]}"; do
         emulated "$core" "$toolchain/$core" "$program" "$plan" "$first" >"$work/sum" 2>"$work/$core" ||
             { cat "$work/$core"; exit 1; }
     done
     half=-
-    if [ -n "$second" ]; then
+    matrices=-
+    if [ -z "$second" ]; then
+        matrices=$(millions "$work/max")
+    else
         emulated cortex-a76 "$toolchain/cortex-a76" "$program" "$plan" "$second" >"$work/sum" 2>"$work/fp16" ||
             { cat "$work/fp16"; exit 1; }
         half=$(millions "$work/fp16")
     fi
     printf '%-20s' "$network"
     awk -v a="$(millions "$work/cortex-a72")" -v b="$(millions "$work/cortex-a76")" -v c="$half" \
-        '{ printf " %13.1f %10s %10s %15.3f %8s", $1 / 1e6, a, b, a * 1e6 / $1, c }' "$work/sum"
+        -v d="$matrices" '{ printf " %13.1f %10s %10s %15.3f %8s %8s", $1 / 1e6, a, b, a * 1e6 / $1, c, d }' "$work/sum"
     if [ -n "$ncnn" ] && [ -n "$second" ]; then
         full=$(count_ncnn "$network" f32)
         half=$(count_ncnn "$network" f16)
         printf ' %8s %8s' "$full" "$half"
     fi
     echo
-    for core in ${functions:+cortex-a72 cortex-a76}; do
+    for core in ${functions:+"${cores[@]}"}; do
         echo "$core"
         grep '^function 4' "$work/$core" | sort -k 3nr | head -n 30
     done

@@ -1,7 +1,7 @@
 //! Which layers compute in levels, and which values are of levels for that.
 //!
-//! A layer whose kind has an int8 kernel computes in levels unless it is kept in float. Where one that does meets one that
-//! does not, a copy between them converts: an activation without a function. What makes factors for channels
+//! A layer whose kind has an int8 kernel computes in levels unless it is kept in float. Where one that does meets one
+//! that does not, a copy between them converts: an activation without a function. What makes factors for channels
 //! (squeeze-and-excitation) is small and stays in float.
 
 use std::collections::BTreeMap;
@@ -24,6 +24,16 @@ impl Placed {
     /// Whether a layer's weights are levels.
     pub fn computes_in_levels(&self, layer: usize) -> bool {
         self.in_levels[self.net.layers()[layer].input.value]
+    }
+
+    /// Whether somebody reads a value's levels: its own, or those of a copy.
+    pub fn has_levels(&self, value: usize) -> bool {
+        let is_copy = |layer: &Layer| {
+            layer.input.value == value
+                && matches!(layer.kind, Kind::Activate)
+                && self.in_levels[layer.output.value]
+        };
+        self.in_levels[value] || self.net.layers().iter().any(is_copy)
     }
 }
 

@@ -44,7 +44,8 @@ pub const REWRITES: [Rewrite; 3] = [
     },
 ];
 
-/// What values have to gain by themselves for that in dB: it cuts off what is beyond all expectation, and comes some day.
+/// What values have to gain by themselves for that in dB: it cuts off what is beyond all expectation, and comes some
+/// day.
 const LEAST: f64 = 1.0;
 
 /// Values with an upper bound are equalized where that is worth it with nothing but them in levels.
@@ -56,10 +57,17 @@ fn equalize_below_bounds(
     let (net, statistics) = (&candidate.net, &candidate.statistics);
     let mut paying = Vec::new();
     for group in bounded_groups(net) {
+        // Values that stay in float have nothing to gain.
+        let of_levels = |value: &&usize| candidate.placed.has_levels(**value);
+        let of_levels: Vec<usize> = group.iter().filter(of_levels).copied().collect();
+        if of_levels.is_empty() {
+            machine.work.advance(2 * trial.reference.pictures() as u64);
+            continue;
+        }
         let factors = factors(net.layers(), &group, statistics)?;
         let mut lone = |net: &Net, factors: &[f32]| {
             let mut levels = vec![None; net.values().len()];
-            for value in &group {
+            for value in &of_levels {
                 let (low, high) = statistics[*value].range_divided_by(factors);
                 levels[*value] = Some(quantization(f64::from(low), f64::from(high)));
             }

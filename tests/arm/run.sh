@@ -143,9 +143,9 @@ aarch64)
     check networks-cortex-a72 networks cortex-a72 "${MOST_MULTIPLY_ADDS:-1000000000}"
     check networks-cortex-a76 networks cortex-a76 "${MOST_MULTIPLY_ADDS:-300000000}"
     check networks-cortex-a76-fp16 networks cortex-a76 60000000 fp16
-    check int8-bundled same_bits models/tf_efficientnet_lite0.plan cortex-a72 cortex-a76
-    check int8-hard-swish same_bits_of mobilenetv3_small_100 cortex-a72 cortex-a76
-    check int8-swish same_bits_of mixnet_s cortex-a72 cortex-a76
+    check int8-bundled same_bits models/tf_efficientnet_lite0.plan cortex-a72 cortex-a76 max
+    check int8-hard-swish same_bits_of mobilenetv3_small_100 cortex-a72 cortex-a76 max
+    check int8-swish same_bits_of mixnet_s cortex-a72 cortex-a76 max
     ;;
 armv7)
     # Pictures are slow to classify without vectors; networks tell more.

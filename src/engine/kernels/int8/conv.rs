@@ -13,7 +13,7 @@ use edge_classify_kernels::{Isa, Memory, Ring, Rows, Window};
 use super::matrix::PackedMatrix;
 use super::product::{Output, Right, product};
 use super::requantization::{QuantizedWeights, Requantization};
-use super::simd::{LevelKernel, Levels, flip, run};
+use super::simd::{Levels, ProductKernel, Products, flip, run_products};
 use gather::{Picture, SLACK};
 
 /// The weights of a dense convolution in the order in which the kernel reads them.
@@ -28,18 +28,18 @@ pub struct PackedConv {
 
 struct Depth;
 
-impl LevelKernel for Depth {
+impl ProductKernel for Depth {
     type Output = usize;
 
     #[inline(always)]
-    fn run<S: Levels>(self, simd: S) -> usize {
-        simd.depth(simd.products())
+    fn run<S: Levels, P: Products<S>>(self, _: S, _: P) -> usize {
+        P::DEPTH
     }
 }
 
 /// Weights of an output channel, with zeros after them.
 fn row_len(isa: Isa, channels: usize, kernel_h: usize, kernel_w: usize) -> usize {
-    (channels * kernel_h * kernel_w).next_multiple_of(run(isa, Depth))
+    (channels * kernel_h * kernel_w).next_multiple_of(run_products(isa, Depth))
 }
 
 impl PackedConv {

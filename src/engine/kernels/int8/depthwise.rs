@@ -8,8 +8,12 @@
     )
 )]
 
+#[macro_use]
+mod unroll;
+
 mod general;
 mod groups;
+mod layout;
 mod quads;
 #[cfg(test)]
 mod tests;
@@ -30,7 +34,7 @@ use super::quantization::Quantization;
 use super::requantization::{QuantizedWeights, Requantization};
 use super::simd::{LevelRange, flip, run};
 use general::General;
-use groups::Groups;
+use layout::Layout;
 
 /// Pixels of which the sum of levels is an `i32`, whatever they are: each is less than 2^8 from the zero point.
 pub const MOST_SUMMED: usize = 1 << 22;
@@ -54,7 +58,7 @@ pub struct PackedDepthwise {
     bias: Vec<i32>,
     multipliers: Vec<f32>,
     /// For the instruction set's own kernels, if it has such and the weights are for one of them.
-    groups: Option<(Groups, Lines<u8>)>,
+    own: Option<(Layout, Lines<u8>)>,
 }
 
 impl PackedDepthwise {
@@ -110,20 +114,20 @@ impl PackedDepthwise {
                 plain.values_mut()[tap * stride + c] = *weight;
             }
         }
-        let groups = (kernel_h == kernel_w)
-            .then(|| Groups::of(isa, channels, kernel_h))
+        let layout = (kernel_h == kernel_w)
+            .then(|| Layout::of(isa, channels, kernel_h))
             .flatten();
-        let groups = groups.map(|groups| {
-            let mut lines = memory.take::<u8>(groups.bytes());
+        let own = layout.map(|layout| {
+            let mut lines = memory.take::<u8>(layout.bytes());
             let zero_point = requantization.input.zero_point;
-            groups.pack(
+            layout.pack(
                 weights.levels,
                 &bias,
                 &multipliers,
                 zero_point,
                 lines.values_mut(),
             );
-            (groups, lines)
+            (layout, lines)
         });
         PackedDepthwise {
             isa,
@@ -135,7 +139,7 @@ impl PackedDepthwise {
             taps: plain,
             bias,
             multipliers,
-            groups,
+            own,
         }
     }
 
@@ -144,15 +148,15 @@ impl PackedDepthwise {
         let plain =
             (taps * channels.next_multiple_of(PAD)).next_multiple_of(edge_classify_kernels::LINE);
         let kernel = taps.isqrt();
-        let groups = (kernel * kernel == taps)
-            .then(|| Groups::of(isa, channels, kernel))
+        let layout = (kernel * kernel == taps)
+            .then(|| Layout::of(isa, channels, kernel))
             .flatten();
-        plain + groups.map_or(0, |groups| groups.bytes())
+        plain + layout.map_or(0, |layout| layout.bytes())
     }
 
     /// Where the weights that are read the most are.
     pub fn addresses(&self) -> Range<usize> {
-        match &self.groups {
+        match &self.own {
             Some((_, lines)) => lines.addresses(),
             None => self.taps.addresses(),
         }
@@ -168,8 +172,8 @@ impl PackedDepthwise {
     }
 }
 
-/// What [`depthwise`] was asked for, after its checks: `out` is valid for writing the channels of all of the window's output
-/// pixels, and nobody else uses these meanwhile.
+/// What [`depthwise`] was asked for, after its checks: `out` is valid for writing the channels of all of the window's
+/// output pixels, and nobody else uses these meanwhile.
 struct Job<'a> {
     x: Ring<'a, u8>,
     window: &'a Window,
@@ -181,10 +185,10 @@ struct Job<'a> {
     sums: Option<&'a mut [i32]>,
 }
 
-/// For the output's rows `rows`, the level of the sum over taps (i, j) of `(in[..] - zero point) * w[i, j, c] + bias[c]`, as
-/// [`Requantization`] defines it; taps outside of the picture count as the zero point. `out` is the whole picture. `sums`,
-/// if given, gets added for each channel the sum of what was written less its zero point: over all rows, that is the mean's
-/// level times the number of pixels. It is exact, in whatever parts the rows are computed.
+/// For the output's rows `rows`, the level of the sum over taps (i, j) of `(in[..] - zero point) * w[i, j, c] +
+/// bias[c]`, as [`Requantization`] defines it; taps outside of the picture count as the zero point. `out` is the whole
+/// picture. `sums`, if given, gets added for each channel the sum of what was written less its zero point: over all
+/// rows, that is the mean's level times the number of pixels. It is exact, in whatever parts the rows are computed.
 ///
 /// # Panics
 /// If a slice is too short for `window`, or the ring has not room for its rows, the window's kernel is not that of `w`,
@@ -226,9 +230,9 @@ pub fn depthwise(
     };
     let strides = (window.stride_h, window.stride_w);
     let near = (window.dilation_h, window.dilation_w) == (1, 1);
-    match &w.groups {
-        Some((groups, lines)) if near && matches!(strides, (1, 1) | (2, 2)) => {
-            tiles::run(job, groups, lines.values());
+    match &w.own {
+        Some((layout, lines)) if near && matches!(strides, (1, 1) | (2, 2)) => {
+            layout.run(job, lines.values());
         }
         _ => run(w.isa, General(job)),
     }

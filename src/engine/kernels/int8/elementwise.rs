@@ -14,10 +14,9 @@ const MOST_LANES: usize = 16;
 /// Vectors of channels whose factors are at hand for all pixels.
 const VECTORS: usize = 4;
 
-/// `out[r, c] = clamp(round_ties_even(t) + output.zero_point, low, high)` with
-/// `t = f32(x[r, c] - x.zero_point) * (gate[c] * ratio)` and `ratio` the f32 nearest to `x.scale / output.scale`, for the first
-/// `pixels` pixels: how squeeze-excite scales its input. `bounds`: low and high. A factor that is infinite or no number is
-/// taken for 0.
+/// `out[r, c] = clamp(round_ties_even(t) + output.zero_point, low, high)` with `t = f32(x[r, c] - x.zero_point) *
+/// (gate[c] * ratio)` and `ratio` the f32 nearest to `x.scale / output.scale`, for the first `pixels` pixels: how
+/// squeeze-excite scales its input. `bounds`: low and high. A factor that is infinite or no number is taken for 0.
 ///
 /// # Panics
 /// If there are fewer pixels, or not a gate for each channel.
@@ -45,7 +44,8 @@ pub fn multiply_channels(
     run(isa, kernel);
 }
 
-/// What factors of levels in one quantization are multiplied by for another: the f32 nearest to `from.scale / to.scale`.
+/// What factors of levels in one quantization are multiplied by for another: the f32 nearest to `from.scale /
+/// to.scale`.
 pub fn ratio(from: Quantization, to: Quantization) -> f32 {
     (f64::from(from.scale) / f64::from(to.scale)) as f32
 }
@@ -115,10 +115,10 @@ impl PerChannel<'_> {
                     *t = simd.mul(simd.to_floats(above), *t);
                 }
                 let to = to.as_mut_ptr();
-                if const { S::SUM_ROWS[VECTORS - 1] > 0 } {
+                if const { S::MOST_STORED >= VECTORS } {
                     simd.store_rounded(&[t], to, 0, all, self.range);
                 } else {
-                    // No row of sums is so wide: what follows is stored as the next.
+                    // So many are not stored at a time: what follows is stored as the next.
                     let [a, b, c, d] = t;
                     simd.store_rounded(&[[a, b], [c, d]], to, all / 2, all / 2, self.range);
                 }
@@ -166,10 +166,10 @@ fn unweighted(
     (requantization, range)
 }
 
-/// `out[r, c] = activation(a[r, c] + b[r, c])` for the first `pixels` pixels: the level that [`Requantization`] defines for
-/// `a`'s levels above their zero point as sums of weights of scale 1, and `b` as the residual. So without an activation or
-/// with a clamp,
-/// `t = f32(a - a.zero_point) * f32(a.scale / scale) + f32(b - b.zero_point) * f32(b.scale / scale)`.
+/// `out[r, c] = activation(a[r, c] + b[r, c])` for the first `pixels` pixels: the level that [`Requantization`] defines
+/// for `a`'s levels above their zero point as sums of weights of scale 1, and `b` as the residual. So without an
+/// activation or with a clamp, `t = f32(a - a.zero_point) * f32(a.scale / scale) + f32(b - b.zero_point) * f32(b.scale
+/// / scale)`.
 ///
 /// # Panics
 /// If there are fewer pixels, the channels differ, or sums may be too large: see [`Requantization::fits_unweighted`].
@@ -254,7 +254,8 @@ pub struct ActivationLevels {
 }
 
 impl ActivationLevels {
-    /// The level that [`Requantization`] defines for the input's levels above its zero point as sums of weights of scale 1.
+    /// The level that [`Requantization`] defines for the input's levels above its zero point as sums of weights of
+    /// scale 1.
     ///
     /// # Panics
     /// If what comes out may be too large: see [`Requantization::fits_unweighted`].

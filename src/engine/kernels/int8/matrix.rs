@@ -5,7 +5,7 @@ use std::ops::Range;
 use edge_classify_kernels::{Isa, LINE, Lines, Memory};
 
 use super::requantization::{QuantizedWeights, Requantization};
-use super::simd::{LevelKernel, Levels, flip, run};
+use super::simd::{Levels, ProductKernel, Products, flip, run_products};
 
 /// Some columns of the result, with their weights one after another.
 #[derive(Debug, Clone, Copy)]
@@ -39,17 +39,17 @@ struct Layout {
     k: usize,
 }
 
-impl LevelKernel for Layout {
+impl ProductKernel for Layout {
     /// The panels, bytes of weights in all, and columns with those of padding.
     type Output = (Vec<Panel>, usize, usize);
 
     #[inline(always)]
-    fn run<S: Levels>(self, simd: S) -> Self::Output {
-        let depth = self.k.next_multiple_of(simd.depth(simd.products()));
+    fn run<S: Levels, P: Products<S>>(self, _: S, _: P) -> Self::Output {
+        let depth = self.k.next_multiple_of(P::DEPTH);
         let mut panels = Vec::new();
         let (mut first, mut len) = (0, 0);
         while first < self.n {
-            let width = next_width::<S>(self.n - first);
+            let width = next_width::<S, P>(self.n - first);
             panels.push(Panel {
                 first,
                 columns: width.min(self.n - first),
@@ -65,9 +65,9 @@ impl LevelKernel for Layout {
 
 /// The width of the first of the panels that cover `left` columns: the widest that is not wider than they need, as
 /// narrow ones load more for a product.
-fn next_width<S: Levels>(left: usize) -> usize {
+fn next_width<S: Levels, P: Products<S>>(left: usize) -> usize {
     let vectors = left.div_ceil(S::LANES);
-    let fits = |vectors: &usize| S::SUM_ROWS[*vectors - 1] > 0;
+    let fits = |vectors: &usize| P::SUM_ROWS[*vectors - 1] > 0;
     let widest = (1..=vectors.min(4)).rev().find(fits);
     widest.unwrap_or(1) * S::LANES
 }
@@ -81,21 +81,20 @@ struct Pack<'a> {
     packed: &'a mut [i8],
 }
 
-impl LevelKernel for Pack<'_> {
+impl ProductKernel for Pack<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Levels>(self, simd: S) {
+    fn run<S: Levels, P: Products<S>>(self, _: S, _: P) {
         let Pack {
             rows,
             k,
             width,
             packed,
         } = self;
-        let products = simd.products();
         for (column, row) in rows.chunks_exact(k).enumerate() {
             for (i, weight) in row.iter().enumerate() {
-                packed[simd.place(products, width, k, column, i)] = *weight;
+                packed[P::place(width, k, column, i)] = *weight;
             }
         }
     }
@@ -131,7 +130,7 @@ impl PackedMatrix {
             !levels.contains(&i8::MIN),
             "a weight of -128, where -127 is the lowest"
         );
-        let (panels, len, columns) = run(isa, Layout { n, k });
+        let (panels, len, columns) = run_products(isa, Layout { n, k });
         let mut packed = memory.take::<i8>(len);
         let mut biases = memory.take::<i32>(columns);
         let mut multipliers = memory.take::<f32>(columns);
@@ -142,7 +141,7 @@ impl PackedMatrix {
                 width: panel.width,
                 packed: &mut packed.values_mut()[panel.offset..],
             };
-            run(isa, kernel);
+            run_products(isa, kernel);
         }
         // Bytes without a sign are so much above their levels.
         let zero_point = i32::from(requantization.input.zero_point) + i32::from(flip(isa));
@@ -171,7 +170,7 @@ impl PackedMatrix {
 
     /// Bytes that `n` rows of `k` weights take with what belongs to them.
     pub fn bytes(isa: Isa, n: usize, k: usize) -> usize {
-        let (_, len, columns) = run(isa, Layout { n, k });
+        let (_, len, columns) = run_products(isa, Layout { n, k });
         let aside = (columns * size_of::<f32>()).next_multiple_of(LINE);
         len + 2 * aside
     }

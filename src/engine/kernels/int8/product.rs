@@ -9,7 +9,7 @@ pub(super) mod tests;
 use edge_classify_kernels::{Rows, RowsMut};
 
 use super::matrix::PackedMatrix;
-use super::simd::{LevelKernel, Levels, run};
+use super::simd::{Levels, ProductKernel, Products, run_products};
 use finish::Finish;
 use tile::{Left, Panel, strip};
 
@@ -130,7 +130,7 @@ pub(super) unsafe fn product(
         w,
         right,
     };
-    run(w.isa(), kernel);
+    run_products(w.isa(), kernel);
 }
 
 /// The arguments of [`product`].
@@ -142,11 +142,11 @@ struct Product<'a> {
     right: Right,
 }
 
-impl LevelKernel for Product<'_> {
+impl ProductKernel for Product<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Levels>(self, simd: S) {
+    fn run<S: Levels, P: Products<S>>(self, simd: S, products: P) {
         let Product {
             x,
             stride,
@@ -163,7 +163,7 @@ impl LevelKernel for Product<'_> {
                 break;
             }
             // Of whole tiles of the most frequent kind.
-            let tile = S::SUM_ROWS.into_iter().rfind(|rows| *rows > 0).unwrap_or(1);
+            let tile = P::SUM_ROWS.into_iter().rfind(|rows| *rows > 0).unwrap_or(1);
             let height = (rows - row).div_ceil(blocks - block);
             let height = height.next_multiple_of(tile).min(rows - row);
             let left = Left {
@@ -179,7 +179,7 @@ impl LevelKernel for Product<'_> {
                     multipliers: w.multipliers(*panel),
                 };
                 // SAFETY: by this function's contract, as row + height <= rows.
-                unsafe { strip(simd, height, left, panel, right, &finish) };
+                unsafe { strip(simd, products, height, left, panel, right, &finish) };
             }
             row += height;
         }

@@ -4,6 +4,7 @@
 //! processor's features, as the f32 kernels are.
 
 mod portable;
+mod products;
 
 #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 mod aside;
@@ -18,11 +19,14 @@ mod neon;
 #[cfg(target_arch = "aarch64")]
 mod neon_dot;
 #[cfg(target_arch = "aarch64")]
+mod neon_matrix;
+#[cfg(target_arch = "aarch64")]
 mod neon_pairs;
 
 use edge_classify_kernels::{Isa, Simd};
 
 use super::quantization::Quantization;
+pub use products::{MOST_DEPTH, ProductKernel, Products, run_products};
 
 /// What rounded values become: their zero point is added, and they are clamped.
 #[derive(Debug, Clone, Copy)]
@@ -63,15 +67,13 @@ pub unsafe trait Levels: Simd<Element = f32> {
     /// bytes with one, and 0 elsewhere.
     const FLIP: u8;
 
-    /// Rows of the tile of sums, one to four vectors wide, that leaves registers for the operands of a matrix product;
-    /// 0 where such a tile does not fit.
-    const SUM_ROWS: [usize; 4];
-
-    /// Which instructions multiply, where not all processors have the same.
-    type Products: Copy;
+    /// Vectors of a row that [`Levels::store_rounded`] stores at a time, at most.
+    const MOST_STORED: usize;
 
     /// Runs a kernel in a function of its own that enables the processor's features.
     fn call_levels<K: LevelKernel>(self, kernel: K) -> K::Output;
+    /// Runs a kernel with the best instructions for products that the processor has.
+    fn call_products<K: ProductKernel>(self, kernel: K) -> K::Output;
     fn integers(self, value: i32) -> Self::I;
     /// # Safety
     /// `from` is valid for reading `LANES` values.
@@ -114,37 +116,11 @@ pub unsafe trait Levels: Simd<Element = f32> {
     /// `to` is valid for writing `count` bytes, and `count <= LANES`.
     unsafe fn store_levels(self, to: *mut u8, count: usize, a: Self::I);
 
-    fn products(self) -> Self::Products;
-    /// Weights of a column that are multiplied in a step, at most [`MOST_DEPTH`]. What is left over of a column is
-    /// padded to one step more.
-    #[inline(always)]
-    fn depth(self, _: Self::Products) -> usize {
-        4
-    }
-    /// Where the weight `i` of `k` is for a column of a panel of `width`, which is a multiple of `LANES`.
-    #[inline(always)]
-    fn place(self, _: Self::Products, width: usize, _k: usize, column: usize, i: usize) -> usize {
-        place_of_four(width, column, i)
-    }
-    /// Adds the products of so many steps to the sums of `M` rows and `N` vectors: row `r` of the stored bytes begins
-    /// at `x + r * stride`.
-    ///
-    /// # Safety
-    /// Each row is valid for reading `steps * depth` bytes, and `weights` for `steps * depth * N * LANES`. No weight is
-    /// -128. `products` is of this processor.
-    unsafe fn add_products<const M: usize, const N: usize>(
-        self,
-        products: Self::Products,
-        sums: &mut [[Self::I; N]; M],
-        x: *const u8,
-        stride: usize,
-        weights: *const i8,
-        steps: usize,
-    );
     /// Rounds the first `columns` values of each row, and stores them as levels. Ties to even; none may be beyond i32.
     ///
     /// # Safety
-    /// `M` rows from `to` on, `stride` bytes apart, are valid for writing `columns` bytes, and `columns <= N * LANES`.
+    /// `M` rows from `to` on, `stride` bytes apart, are valid for writing `columns` bytes, and `columns <= N * LANES`;
+    /// `N` is at most [`Levels::MOST_STORED`].
     unsafe fn store_rounded<const M: usize, const N: usize>(
         self,
         values: &[[Self::V; N]; M],
@@ -154,15 +130,6 @@ pub unsafe trait Levels: Simd<Element = f32> {
         range: LevelRange,
     );
 }
-
-/// Where a weight is in steps of four for each column.
-#[inline(always)]
-fn place_of_four(width: usize, column: usize, i: usize) -> usize {
-    (i / 4 * width + column) * 4 + i % 4
-}
-
-/// The largest depth of a step.
-pub const MOST_DEPTH: usize = 8;
 
 /// A kernel with its arguments, to be run with any vectors.
 pub trait LevelKernel {

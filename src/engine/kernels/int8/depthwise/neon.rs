@@ -1,4 +1,7 @@
-//! Quads of 64-bit ARM cores: of those that have instructions for sums of four products of bytes, and of those that have none.
+//! Quads of 64-bit ARM cores: of those that have instructions for sums of four products of bytes, and of those that
+//! have none.
+
+pub(super) mod tall;
 
 use std::arch::aarch64::*;
 use std::arch::asm;
@@ -10,23 +13,52 @@ use crate::simd::{LevelRange, Levels};
 
 const BYTES: usize = 4 * Neon::LANES;
 
-/// Whether the core has such instructions.
-pub(super) fn multiplies_quads() -> bool {
-    std::arch::is_aarch64_feature_detected!("dotprod")
-}
-
 /// Quads that are multiplied by one instruction, for cores that have it.
 #[derive(Clone, Copy)]
-pub(super) struct Dot(pub Neon);
+pub(super) struct Dot(Neon);
+
+impl Dot {
+    /// `None` where there is no such instruction.
+    pub fn new(simd: Neon) -> Option<Dot> {
+        std::arch::is_aarch64_feature_detected!("dotprod").then_some(Dot(simd))
+    }
+}
 
 /// Quads that are multiplied in pairs, on any core.
 #[derive(Clone, Copy)]
-pub(super) struct Pairs(pub Neon);
+pub(super) struct Pairs(Neon);
+
+impl Pairs {
+    pub fn new(simd: Neon) -> Pairs {
+        Pairs(simd)
+    }
+}
+
+/// Quads with weights that are in registers.
+trait Multiply: Quads<Levels = Neon, Bytes = int8x16_t> {
+    /// Adds to each sum the four products of a quad with weights, of which none is -128.
+    fn multiply(self, sum: int32x4_t, quad: int8x16_t, weights: int8x16_t) -> int32x4_t;
+}
+
+impl Multiply for Dot {
+    #[inline(always)]
+    fn multiply(self, sum: int32x4_t, quad: int8x16_t, weights: int8x16_t) -> int32x4_t {
+        // SAFETY: there is no `Dot` where the core has not the instruction.
+        unsafe { dot(sum, quad, weights) }
+    }
+}
+
+impl Multiply for Pairs {
+    #[inline(always)]
+    fn multiply(self, sum: int32x4_t, quad: int8x16_t, weights: int8x16_t) -> int32x4_t {
+        pairs(sum, quad, weights)
+    }
+}
 
 /// The compiler has no function for the instruction yet.
 ///
 /// # Safety
-/// [`multiplies_quads`] has found it.
+/// The core has it, as [`Dot::new`] finds.
 #[inline(always)]
 unsafe fn dot(mut sum: int32x4_t, quad: int8x16_t, weights: int8x16_t) -> int32x4_t {
     // SAFETY: by this function's contract.
@@ -55,8 +87,8 @@ fn pairs(sum: int32x4_t, quad: int8x16_t, weights: int8x16_t) -> int32x4_t {
 }
 
 macro_rules! quads {
-    ($quads:ty, $dot:path) => {
-        // SAFETY: part of the architecture's base, but for what `multiplies_quads` finds.
+    ($quads:ty) => {
+        // SAFETY: part of the architecture's base, but for what `Dot::new` finds.
         unsafe impl Quads for $quads {
             type Levels = Neon;
             type Bytes = int8x16_t;
@@ -135,7 +167,7 @@ macro_rules! quads {
             }
             #[inline(always)]
             unsafe fn dot(self, sum: int32x4_t, quad: int8x16_t, weights: *const i8) -> int32x4_t {
-                unsafe { $dot(sum, quad, vld1q_s8(weights)) }
+                self.multiply(sum, quad, unsafe { vld1q_s8(weights) })
             }
             #[inline(always)]
             unsafe fn store_integers(self, to: *mut i32, v: int32x4_t) {
@@ -161,5 +193,5 @@ macro_rules! quads {
     };
 }
 
-quads!(Dot, dot);
-quads!(Pairs, pairs);
+quads!(Dot);
+quads!(Pairs);

@@ -10,7 +10,8 @@ use super::neon;
 use crate::simd::run;
 use crate::simd::{LevelKernel, LevelRange, Levels};
 
-/// Vectors of bytes, four for each lane of a vector of sums. A byte's value in products is its level and [`Quads::OFFSET`].
+/// Vectors of bytes, four for each lane of a vector of sums. A byte's value in products is its level and
+/// [`Quads::OFFSET`].
 ///
 /// Of the channels in a vector, the quad `q` holds those at the places `16 l + 4 q + e`, with `e` from 0 to 3, at the
 /// places `4 l + e`: unpacking bytes, then pairs, in parts of 16 bytes gives this order at once.
@@ -37,8 +38,8 @@ pub(super) unsafe trait Quads: Copy {
     /// # Safety
     /// `from` is valid for reading `BYTES` bytes.
     unsafe fn load_bytes(self, from: *const u8) -> Self::Bytes;
-    /// The first `count` bytes of each of `SETS` parts of a vector, which are `apart` bytes apart in memory. What is in the
-    /// others is not told.
+    /// The first `count` bytes of each of `SETS` parts of a vector, which are `apart` bytes apart in memory. What is in
+    /// the others is not told.
     ///
     /// # Safety
     /// So many bytes are valid for reading, and `count * SETS <= BYTES`.
@@ -118,11 +119,10 @@ pub(super) fn run_quads<K: QuadKernel>(isa: Isa, kernel: K) -> Option<K::Output>
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2(simd) => Some(simd.call_levels(Call(simd, kernel))),
         #[cfg(target_arch = "aarch64")]
-        Isa::Neon(simd) if neon::multiplies_quads() => {
-            Some(simd.call_levels(Call(neon::Dot(simd), kernel)))
-        }
-        #[cfg(target_arch = "aarch64")]
-        Isa::Neon(simd) => Some(simd.call_levels(Call(neon::Pairs(simd), kernel))),
+        Isa::Neon(simd) => Some(match neon::Dot::new(simd) {
+            Some(dot) => simd.call_levels(Call(dot, kernel)),
+            None => simd.call_levels(Call(neon::Pairs::new(simd), kernel)),
+        }),
         Isa::Portable(_) => None,
     }
 }

@@ -24,19 +24,6 @@ const MOST_BYTES: usize = 64;
 /// Columns, and outputs in all, of a tile.
 const MOST: usize = 4;
 
-/// Runs the block for each `$i` below `$n`, written out.
-macro_rules! unroll {
-    ($i:ident < $n:expr, $body:block) => {
-        unroll!(@ $i, $n, $body, 0 1 2 3 4)
-    };
-    (@ $i:ident, $n:expr, $body:block, $($k:literal)*) => {
-        $(if $k < $n {
-            let $i: usize = $k;
-            $body
-        })*
-    };
-}
-
 /// A vector, or what is around the picture.
 #[repr(align(64))]
 struct Aligned<T>(T);
@@ -99,8 +86,8 @@ struct Tiles<'a, 'j, const K: usize, const T: usize, const SETS: usize, const WH
     weights: *const u8,
 }
 
-/// Where a line's pixels are: the one that the first output sees first, which may be outside of the picture, and how many
-/// bytes are from each to the next. A line of padding has them all at one place.
+/// Where a line's pixels are: the one that the first output sees first, which may be outside of the picture, and how
+/// many bytes are from each to the next. A line of padding has them all at one place.
 #[derive(Clone, Copy)]
 struct Line {
     start: *const u8,
@@ -264,8 +251,8 @@ impl<const K: usize, const T: usize, const SETS: usize, const WHOLE: bool>
         }
         for at in strip.columns.clone().step_by(SETS * Self::COLUMNS) {
             let seen = if INNER { at * T } else { 0 };
-            // SAFETY: the group's channels are read of pixels in the picture, of padding, or of copies of both; the weights
-            // are those of this kernel.
+            // SAFETY: the group's channels are read of pixels in the picture, of padding, or of copies of both; the
+            // weights are those of this kernel.
             let tile = unsafe { self.sum_up::<S, R, INNER>(simd, &lines, seen, common) };
             let outputs = Self::levels::<S, R>(simd, tile, common);
             let all = at + SETS * Self::COLUMNS <= window.out_width;
@@ -317,8 +304,8 @@ impl<const K: usize, const T: usize, const SETS: usize, const WHOLE: bool>
     /// The sums of `R` rows of outputs, for each quad of channels.
     ///
     /// # Safety
-    /// Each line is valid for reading [`Self::SPAN`] pixels of the group's channels from the one numbered `at` on, and there
-    /// are the group's weights.
+    /// Each line is valid for reading [`Self::SPAN`] pixels of the group's channels from the one numbered `at` on, and
+    /// there are the group's weights.
     #[inline(always)]
     unsafe fn sum_up<S: Quads, const R: usize, const INNER: bool>(
         &self,

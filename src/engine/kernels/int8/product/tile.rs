@@ -2,7 +2,7 @@
 
 use super::finish::{Finish, finish};
 use super::{Place, Right};
-use crate::simd::{LevelKernel, Levels, MOST_DEPTH};
+use crate::simd::{Levels, MOST_DEPTH, ProductKernel, Products};
 
 /// Rows of `k` stored bytes.
 #[derive(Clone, Copy)]
@@ -26,8 +26,9 @@ pub struct Panel<'a> {
 /// `left` is valid for reading `rows` rows, and `right` for as many of its columns, of which the panel, packed for
 /// `left.k`, has no fewer.
 #[inline(always)]
-pub unsafe fn strip<S: Levels>(
+pub unsafe fn strip<S: Levels, P: Products<S>>(
     simd: S,
+    products: P,
     rows: usize,
     left: Left,
     panel: Panel,
@@ -37,16 +38,16 @@ pub unsafe fn strip<S: Levels>(
     // SAFETY: by this function's contract.
     unsafe {
         match panel.biases.len() / S::LANES {
-            4 if const { S::SUM_ROWS[3] > 0 } => {
-                tiles::<S, 4>(simd, rows, left, panel, right, finish);
+            4 if const { P::SUM_ROWS[3] > 0 } => {
+                tiles::<S, P, 4>(simd, products, rows, left, panel, right, finish);
             }
-            3 if const { S::SUM_ROWS[2] > 0 } => {
-                tiles::<S, 3>(simd, rows, left, panel, right, finish);
+            3 if const { P::SUM_ROWS[2] > 0 } => {
+                tiles::<S, P, 3>(simd, products, rows, left, panel, right, finish);
             }
-            2 if const { S::SUM_ROWS[1] > 0 } => {
-                tiles::<S, 2>(simd, rows, left, panel, right, finish);
+            2 if const { P::SUM_ROWS[1] > 0 } => {
+                tiles::<S, P, 2>(simd, products, rows, left, panel, right, finish);
             }
-            _ => tiles::<S, 1>(simd, rows, left, panel, right, finish),
+            _ => tiles::<S, P, 1>(simd, products, rows, left, panel, right, finish),
         }
     }
 }
@@ -54,8 +55,9 @@ pub unsafe fn strip<S: Levels>(
 /// # Safety
 /// As of [`strip`], with a panel of `N` vectors.
 #[inline(always)]
-unsafe fn tiles<S: Levels, const N: usize>(
+unsafe fn tiles<S: Levels, P: Products<S>, const N: usize>(
     simd: S,
+    products: P,
     rows: usize,
     mut left: Left,
     panel: Panel,
@@ -67,7 +69,7 @@ unsafe fn tiles<S: Levels, const N: usize>(
     }
     assert!(panel.biases.len() == N * S::LANES && panel.multipliers.len() == N * S::LANES);
     // Tiles of about the same height, since a low one waits for its own sums: first the higher ones.
-    let tiles = rows.div_ceil(S::SUM_ROWS[N - 1]);
+    let tiles = rows.div_ceil(P::SUM_ROWS[N - 1]);
     let (low, high_tiles) = (rows / tiles, rows % tiles);
     for (height, tiles) in [(low + 1, high_tiles), (low, tiles - high_tiles)] {
         if tiles == 0 {
@@ -76,8 +78,8 @@ unsafe fn tiles<S: Levels, const N: usize>(
         macro_rules! heights {
             ($($m:literal)*) => {
                 match height {
-                    $($m if const { $m <= S::SUM_ROWS[N - 1] } => {
-                        simd.call_levels(Tiles::<$m, N> { tiles, left, panel, right, finish })
+                    $($m if const { $m <= P::SUM_ROWS[N - 1] } => {
+                        products.call(simd, Tiles::<$m, N> { tiles, left, panel, right, finish })
                     })*
                     _ => unreachable!("a tile of {height} rows"),
                 }
@@ -98,11 +100,11 @@ struct Tiles<'a, const M: usize, const N: usize> {
     finish: &'a Finish,
 }
 
-impl<const M: usize, const N: usize> LevelKernel for Tiles<'_, M, N> {
+impl<const M: usize, const N: usize> ProductKernel for Tiles<'_, M, N> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Levels>(self, simd: S) {
+    fn run<S: Levels, P: Products<S>>(self, simd: S, products: P) {
         let Tiles {
             tiles,
             left,
@@ -119,7 +121,6 @@ impl<const M: usize, const N: usize> LevelKernel for Tiles<'_, M, N> {
                 multipliers[i] = simd.load(panel.multipliers.as_ptr().add(i * S::LANES));
             }
         }
-        let products = simd.products();
         let direct = match (right.to, self.finish.direct()) {
             (Place::Levels(to), Some(range)) => Some((to, range)),
             _ => None,
@@ -155,15 +156,15 @@ impl<const M: usize, const N: usize> LevelKernel for Tiles<'_, M, N> {
 /// # Safety
 /// As of [`strip`] with as many rows, and a panel of `N` vectors.
 #[inline(always)]
-unsafe fn add_all<S: Levels, const M: usize, const N: usize>(
+unsafe fn add_all<S: Levels, P: Products<S>, const M: usize, const N: usize>(
     simd: S,
-    products: S::Products,
+    products: P,
     sums: &mut [[S::I; N]; M],
     x: *const u8,
     left: Left,
     weights: &[i8],
 ) {
-    let depth = simd.depth(products);
+    let depth = P::DEPTH;
     let (steps, rest) = (left.k / depth, left.k % depth);
     let weights = weights.as_ptr();
     // SAFETY: by this function's contract; the weights are padded to whole steps.
@@ -173,9 +174,9 @@ unsafe fn add_all<S: Levels, const M: usize, const N: usize>(
             let mut last = [[0; MOST_DEPTH]; M];
             copy_last(&mut last, x.add(steps * depth), left.stride, rest);
             let weights = weights.add(steps * depth * N * S::LANES);
-            simd.add_products(products, sums, last.as_ptr().cast(), MOST_DEPTH, weights, 1);
+            products.add(simd, sums, last.as_ptr().cast(), MOST_DEPTH, weights, 1);
         }
-        simd.add_products(products, sums, x, left.stride, weights, steps);
+        products.add(simd, sums, x, left.stride, weights, steps);
     }
 }
 

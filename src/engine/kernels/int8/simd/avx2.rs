@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 use edge_classify_kernels::{Avx2, Simd};
 
 use super::aside::Aside;
-use super::{LevelKernel, LevelRange, Levels};
+use super::{LevelKernel, LevelRange, Levels, ProductKernel, Products};
 
 const LANES: usize = Avx2::LANES;
 
@@ -20,8 +20,7 @@ fn signs() -> __m128i {
 unsafe impl Levels for Avx2 {
     type I = __m256i;
     const FLIP: u8 = 0x80;
-    const SUM_ROWS: [usize; 4] = [6, 4, 0, 0];
-    type Products = ();
+    const MOST_STORED: usize = 2;
 
     #[inline(always)]
     fn call_levels<K: LevelKernel>(self, kernel: K) -> K::Output {
@@ -79,12 +78,42 @@ unsafe impl Levels for Avx2 {
     }
 
     #[inline(always)]
-    fn products(self) {}
-    /// In words, as products of bytes are added with saturation here: those with even numbers, then the others.
+    fn call_products<K: ProductKernel>(self, kernel: K) -> K::Output {
+        Words.call(self, kernel)
+    }
     #[inline(always)]
-    unsafe fn add_products<const M: usize, const N: usize>(
+    unsafe fn store_rounded<const M: usize, const N: usize>(
         self,
-        (): (),
+        values: &[[__m256; N]; M],
+        to: *mut u8,
+        stride: usize,
+        columns: usize,
+        range: LevelRange,
+    ) {
+        let mut aside = Aside::<M>::new();
+        // SAFETY: by this function's contract.
+        unsafe {
+            if columns == N * LANES {
+                return store_whole(values, to, stride, range);
+            }
+            store_whole(values, aside.start(), Aside::<M>::STRIDE, range);
+            aside.copy(to, stride, columns);
+        }
+    }
+}
+
+/// In words, as products of bytes are added with saturation here: those with even numbers, then the others.
+#[derive(Clone, Copy)]
+struct Words;
+
+// SAFETY: as above.
+unsafe impl Products<Avx2> for Words {
+    const SUM_ROWS: [usize; 4] = [6, 4, 0, 0];
+
+    #[inline(always)]
+    unsafe fn add<const M: usize, const N: usize>(
+        self,
+        _: Avx2,
         sums: &mut [[__m256i; N]; M],
         x: *const u8,
         stride: usize,
@@ -115,25 +144,6 @@ unsafe impl Levels for Avx2 {
                 x = x.add(4);
                 weights = weights.add(N * 4 * LANES);
             }
-        }
-    }
-    #[inline(always)]
-    unsafe fn store_rounded<const M: usize, const N: usize>(
-        self,
-        values: &[[__m256; N]; M],
-        to: *mut u8,
-        stride: usize,
-        columns: usize,
-        range: LevelRange,
-    ) {
-        let mut aside = Aside::<M>::new();
-        // SAFETY: by this function's contract.
-        unsafe {
-            if columns == N * LANES {
-                return store_whole(values, to, stride, range);
-            }
-            store_whole(values, aside.start(), Aside::<M>::STRIDE, range);
-            aside.copy(to, stride, columns);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use edge_classify_kernels::{Avx512, Simd};
 
-use super::{LevelKernel, LevelRange, Levels};
+use super::{LevelKernel, LevelRange, Levels, ProductKernel, Products};
 
 /// Whether the processor multiplies bytes, and moves some of a vector's. As all features of the vectors are asked for,
 /// the f32 vectors' are among them.
@@ -31,8 +31,7 @@ fn signs() -> __m128i {
 unsafe impl Levels for Avx512 {
     type I = __m512i;
     const FLIP: u8 = 0x80;
-    const SUM_ROWS: [usize; 4] = [12, 12, 0, 0];
-    type Products = ();
+    const MOST_STORED: usize = 2;
 
     #[inline(always)]
     fn call_levels<K: LevelKernel>(self, kernel: K) -> K::Output {
@@ -95,47 +94,8 @@ unsafe impl Levels for Avx512 {
     }
 
     #[inline(always)]
-    fn products(self) {}
-    #[inline(always)]
-    unsafe fn add_products<const M: usize, const N: usize>(
-        self,
-        (): (),
-        sums: &mut [[__m512i; N]; M],
-        x: *const u8,
-        stride: usize,
-        mut weights: *const i8,
-        steps: usize,
-    ) {
-        let mut bases = [x; 4];
-        for (i, base) in bases.iter_mut().enumerate().take(M.div_ceil(ROWS_OF_BASE)) {
-            *base = opaque(x.wrapping_add(i * ROWS_OF_BASE * stride));
-        }
-        // A sum waits for the one before it: where there are few, those of each step are kept by themselves.
-        let mut chains = [[[self.integers(0); N]; M]; STEPS];
-        // SAFETY: by this function's contract.
-        unsafe {
-            for _ in 0..steps / STEPS {
-                for (step, chain) in chains.iter_mut().enumerate() {
-                    let sums = if M * N <= FEW { chain } else { &mut *sums };
-                    let weights = weights.add(step * N * STEP_BYTES);
-                    add_step(sums, &bases, stride, 4 * step, weights);
-                }
-                bases = bases.map(|base| opaque(base.wrapping_add(4 * STEPS)));
-                weights = weights.add(STEPS * N * STEP_BYTES);
-            }
-            if M * N <= FEW {
-                for chain in &chains {
-                    for (sum, other) in sums.as_flattened_mut().iter_mut().zip(chain.as_flattened())
-                    {
-                        *sum = self.add_integers(*sum, *other);
-                    }
-                }
-            }
-            for step in 0..steps % STEPS {
-                add_step(sums, &bases, stride, 4 * step, weights);
-                weights = weights.add(N * STEP_BYTES);
-            }
-        }
+    fn call_products<K: ProductKernel>(self, kernel: K) -> K::Output {
+        Bytes.call(self, kernel)
     }
     #[inline(always)]
     unsafe fn store_rounded<const M: usize, const N: usize>(
@@ -187,6 +147,57 @@ unsafe impl Levels for Avx512 {
                         _mm_mask_storeu_epi8(row.add(i * stride).cast(), mask(columns), quarter);
                     }
                 }
+            }
+        }
+    }
+}
+
+/// Sums of four products of bytes.
+#[derive(Clone, Copy)]
+struct Bytes;
+
+// SAFETY: as above.
+unsafe impl Products<Avx512> for Bytes {
+    const SUM_ROWS: [usize; 4] = [12, 12, 0, 0];
+
+    #[inline(always)]
+    unsafe fn add<const M: usize, const N: usize>(
+        self,
+        simd: Avx512,
+        sums: &mut [[__m512i; N]; M],
+        x: *const u8,
+        stride: usize,
+        mut weights: *const i8,
+        steps: usize,
+    ) {
+        let mut bases = [x; 4];
+        for (i, base) in bases.iter_mut().enumerate().take(M.div_ceil(ROWS_OF_BASE)) {
+            *base = opaque(x.wrapping_add(i * ROWS_OF_BASE * stride));
+        }
+        // A sum waits for the one before it: where there are few, those of each step are kept by themselves.
+        let mut chains = [[[simd.integers(0); N]; M]; STEPS];
+        // SAFETY: by this function's contract.
+        unsafe {
+            for _ in 0..steps / STEPS {
+                for (step, chain) in chains.iter_mut().enumerate() {
+                    let sums = if M * N <= FEW { chain } else { &mut *sums };
+                    let weights = weights.add(step * N * STEP_BYTES);
+                    add_step(sums, &bases, stride, 4 * step, weights);
+                }
+                bases = bases.map(|base| opaque(base.wrapping_add(4 * STEPS)));
+                weights = weights.add(STEPS * N * STEP_BYTES);
+            }
+            if M * N <= FEW {
+                for chain in &chains {
+                    for (sum, other) in sums.as_flattened_mut().iter_mut().zip(chain.as_flattened())
+                    {
+                        *sum = simd.add_integers(*sum, *other);
+                    }
+                }
+            }
+            for step in 0..steps % STEPS {
+                add_step(sums, &bases, stride, 4 * step, weights);
+                weights = weights.add(N * STEP_BYTES);
             }
         }
     }

@@ -5,7 +5,10 @@ use std::arch::aarch64::*;
 use edge_classify_kernels::{Neon, Simd};
 
 use super::aside::Aside;
-use super::{LevelKernel, LevelRange, Levels, neon_dot, neon_pairs, place_of_four};
+use super::neon_dot::Dots;
+use super::neon_matrix::Matrices;
+use super::neon_pairs::Pairs;
+use super::{LevelKernel, LevelRange, Levels, ProductKernel, Products};
 
 const LANES: usize = Neon::LANES;
 
@@ -13,8 +16,7 @@ const LANES: usize = Neon::LANES;
 unsafe impl Levels for Neon {
     type I = int32x4_t;
     const FLIP: u8 = 0;
-    const SUM_ROWS: [usize; 4] = [8, 8, 0, 5];
-    type Products = Products;
+    const MOST_STORED: usize = 4;
 
     #[inline(always)]
     fn call_levels<K: LevelKernel>(self, kernel: K) -> K::Output {
@@ -102,42 +104,13 @@ unsafe impl Levels for Neon {
     }
 
     #[inline(always)]
-    fn products(self) -> Products {
-        match neon_dot::detect() {
-            true => Products::Dot,
-            false => Products::Pairs,
-        }
-    }
-    #[inline(always)]
-    fn depth(self, products: Products) -> usize {
-        match products {
-            Products::Dot => 4,
-            Products::Pairs => neon_pairs::DEPTH,
-        }
-    }
-    #[inline(always)]
-    fn place(self, products: Products, width: usize, k: usize, column: usize, i: usize) -> usize {
-        match products {
-            Products::Dot => place_of_four(width, column, i),
-            Products::Pairs => neon_pairs::place(width, k, column, i),
-        }
-    }
-    #[inline(always)]
-    unsafe fn add_products<const M: usize, const N: usize>(
-        self,
-        products: Products,
-        sums: &mut [[int32x4_t; N]; M],
-        x: *const u8,
-        stride: usize,
-        weights: *const i8,
-        steps: usize,
-    ) {
-        // SAFETY: by this function's contract.
-        unsafe {
-            match products {
-                Products::Dot => neon_dot::add_products(sums, x, stride, weights, steps),
-                Products::Pairs => neon_pairs::add_products(sums, x, stride, weights, steps),
-            }
+    fn call_products<K: ProductKernel>(self, kernel: K) -> K::Output {
+        if let Some(matrices) = Matrices::detect() {
+            matrices.call(self, kernel)
+        } else if let Some(dots) = Dots::detect() {
+            dots.call(self, kernel)
+        } else {
+            Pairs.call(self, kernel)
         }
     }
     #[inline(always)]
@@ -163,13 +136,6 @@ unsafe impl Levels for Neon {
             aside.copy(to, stride, columns);
         }
     }
-}
-
-/// The instructions that multiply.
-#[derive(Debug, Clone, Copy)]
-pub enum Products {
-    Dot,
-    Pairs,
 }
 
 /// Leaves the bounds out where they are not `BOUNDED`.

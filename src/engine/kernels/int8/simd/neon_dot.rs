@@ -4,15 +4,43 @@
 use std::arch::aarch64::*;
 use std::arch::asm;
 
-/// Whether the core has them.
-pub fn detect() -> bool {
-    std::arch::is_aarch64_feature_detected!("dotprod")
+use edge_classify_kernels::Neon;
+
+use super::Products;
+
+/// Proof that the core has them.
+#[derive(Clone, Copy)]
+pub struct Dots(());
+
+impl Dots {
+    pub fn detect() -> Option<Dots> {
+        std::arch::is_aarch64_feature_detected!("dotprod").then_some(Dots(()))
+    }
+}
+
+// SAFETY: no tile needs more registers than there are.
+unsafe impl Products<Neon> for Dots {
+    const SUM_ROWS: [usize; 4] = [8, 8, 0, 5];
+
+    #[inline(always)]
+    unsafe fn add<const M: usize, const N: usize>(
+        self,
+        _: Neon,
+        sums: &mut [[int32x4_t; N]; M],
+        x: *const u8,
+        stride: usize,
+        weights: *const i8,
+        steps: usize,
+    ) {
+        // SAFETY: by this function's contract, and as there is a [`Dots`].
+        unsafe { add_products(sums, x, stride, weights, steps) }
+    }
 }
 
 /// Adds the products of the four bytes of `levels` numbered `LANE`. The compiler has no function for it yet.
 ///
 /// # Safety
-/// [`detect`] has found the instruction.
+/// [`Dots::detect`] has found the instruction.
 #[inline(always)]
 unsafe fn dot_lane<const LANE: i32>(
     mut sums: int32x4_t,
@@ -35,9 +63,9 @@ unsafe fn dot_lane<const LANE: i32>(
 }
 
 /// # Safety
-/// As of [`Levels::add_products`](super::Levels::add_products), and of [`dot_lane`].
+/// As of [`Products::add`], and of [`dot_lane`].
 #[inline(always)]
-pub unsafe fn add_products<const M: usize, const N: usize>(
+unsafe fn add_products<const M: usize, const N: usize>(
     sums: &mut [[int32x4_t; N]; M],
     x: *const u8,
     stride: usize,

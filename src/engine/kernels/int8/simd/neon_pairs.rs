@@ -8,27 +8,55 @@
 use std::arch::aarch64::*;
 use std::arch::asm;
 
-/// Weights of a column that are multiplied in a step.
-pub const DEPTH: usize = 8;
+use edge_classify_kernels::Neon;
 
-/// See [`Levels::place`](super::Levels::place). Two steps are taken together while there are two.
-#[inline(always)]
-pub fn place(width: usize, k: usize, column: usize, i: usize) -> usize {
-    let together = k / (2 * DEPTH) * 2 * DEPTH;
-    let depth = if i < together { 2 * DEPTH } else { DEPTH };
-    let first = i / depth * depth;
-    let (pair, lane) = (i % depth / 2, column % 4);
-    // The turn after which the lane meets the pair; in the vector's second half it meets those that are four further.
-    let turn = (pair + depth / 2 - lane) % (depth / 2);
-    let (half, turn) = (turn / 4, turn % 4);
-    let vector = turn * (width / 4) + column / 4;
-    first * width + vector * depth + (half * 4 + lane) * 2 + i % 2
+use super::Products;
+
+/// Weights of a column that are multiplied in a step.
+const DEPTH: usize = 8;
+
+#[derive(Clone, Copy)]
+pub struct Pairs;
+
+// SAFETY: no tile needs more registers than there are.
+unsafe impl Products<Neon> for Pairs {
+    const SUM_ROWS: [usize; 4] = [8, 8, 0, 5];
+    const DEPTH: usize = DEPTH;
+
+    /// Two steps are taken together while there are two.
+    #[inline(always)]
+    fn place(width: usize, k: usize, column: usize, i: usize) -> usize {
+        let together = k / (2 * DEPTH) * 2 * DEPTH;
+        let depth = if i < together { 2 * DEPTH } else { DEPTH };
+        let first = i / depth * depth;
+        let (pair, lane) = (i % depth / 2, column % 4);
+        // The turn after which the lane meets the pair; in the vector's second half it meets those that are four
+        // further.
+        let turn = (pair + depth / 2 - lane) % (depth / 2);
+        let (half, turn) = (turn / 4, turn % 4);
+        let vector = turn * (width / 4) + column / 4;
+        first * width + vector * depth + (half * 4 + lane) * 2 + i % 2
+    }
+
+    #[inline(always)]
+    unsafe fn add<const M: usize, const N: usize>(
+        self,
+        _: Neon,
+        sums: &mut [[int32x4_t; N]; M],
+        x: *const u8,
+        stride: usize,
+        weights: *const i8,
+        steps: usize,
+    ) {
+        // SAFETY: by this function's contract.
+        unsafe { add_products(sums, x, stride, weights, steps) }
+    }
 }
 
 /// # Safety
-/// As of [`Levels::add_products`](super::Levels::add_products).
+/// As of [`Products::add`].
 #[inline(always)]
-pub unsafe fn add_products<const M: usize, const N: usize>(
+unsafe fn add_products<const M: usize, const N: usize>(
     sums: &mut [[int32x4_t; N]; M],
     x: *const u8,
     stride: usize,

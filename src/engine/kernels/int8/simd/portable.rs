@@ -2,7 +2,7 @@
 
 use edge_classify_kernels::{Portable, Simd};
 
-use super::{LevelKernel, LevelRange, Levels};
+use super::{LevelKernel, LevelRange, Levels, ProductKernel, Products};
 
 const LANES: usize = Portable::LANES;
 
@@ -10,8 +10,7 @@ const LANES: usize = Portable::LANES;
 unsafe impl Levels for Portable {
     type I = [i32; LANES];
     const FLIP: u8 = 0;
-    const SUM_ROWS: [usize; 4] = [4, 0, 0, 0];
-    type Products = ();
+    const MOST_STORED: usize = 1;
 
     #[inline(always)]
     fn call_levels<K: LevelKernel>(self, kernel: K) -> K::Output {
@@ -59,32 +58,8 @@ unsafe impl Levels for Portable {
     }
 
     #[inline(always)]
-    fn products(self) {}
-    #[inline(always)]
-    unsafe fn add_products<const M: usize, const N: usize>(
-        self,
-        (): (),
-        sums: &mut [[Self::I; N]; M],
-        x: *const u8,
-        stride: usize,
-        weights: *const i8,
-        steps: usize,
-    ) {
-        for step in 0..steps {
-            for n in 0..N {
-                // SAFETY: by this function's contract, here and below.
-                let weights = unsafe { weights.add((step * N + n) * 4 * LANES) };
-                let weights = unsafe { weights.cast::<[[i8; 4]; LANES]>().read() };
-                for (row, sums) in sums.iter_mut().enumerate() {
-                    let levels = unsafe { x.add(row * stride + 4 * step).cast::<[i8; 4]>().read() };
-                    for (sum, weights) in sums[n].iter_mut().zip(weights) {
-                        for (level, weight) in levels.into_iter().zip(weights) {
-                            *sum += i32::from(level) * i32::from(weight);
-                        }
-                    }
-                }
-            }
-        }
+    fn call_products<K: ProductKernel>(self, kernel: K) -> K::Output {
+        Scalars.call(self, kernel)
     }
     #[inline(always)]
     unsafe fn store_rounded<const M: usize, const N: usize>(
@@ -105,6 +80,42 @@ unsafe impl Levels for Portable {
                 unsafe {
                     self.store_levels(to.wrapping_add(row * stride + i * LANES), count, levels)
                 };
+            }
+        }
+    }
+}
+
+/// One product after the other.
+#[derive(Clone, Copy)]
+struct Scalars;
+
+// SAFETY: as above.
+unsafe impl Products<Portable> for Scalars {
+    const SUM_ROWS: [usize; 4] = [4, 0, 0, 0];
+
+    #[inline(always)]
+    unsafe fn add<const M: usize, const N: usize>(
+        self,
+        _: Portable,
+        sums: &mut [[[i32; LANES]; N]; M],
+        x: *const u8,
+        stride: usize,
+        weights: *const i8,
+        steps: usize,
+    ) {
+        for step in 0..steps {
+            for n in 0..N {
+                // SAFETY: by this function's contract, here and below.
+                let weights = unsafe { weights.add((step * N + n) * 4 * LANES) };
+                let weights = unsafe { weights.cast::<[[i8; 4]; LANES]>().read() };
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    let levels = unsafe { x.add(row * stride + 4 * step).cast::<[i8; 4]>().read() };
+                    for (sum, weights) in sums[n].iter_mut().zip(weights) {
+                        for (level, weight) in levels.into_iter().zip(weights) {
+                            *sum += i32::from(level) * i32::from(weight);
+                        }
+                    }
+                }
             }
         }
     }
