@@ -15,7 +15,7 @@ mod avx2;
 mod avx512;
 
 #[cfg(target_arch = "aarch64")]
-mod neon;
+pub mod neon;
 #[cfg(target_arch = "aarch64")]
 mod neon_dot;
 #[cfg(target_arch = "aarch64")]
@@ -34,15 +34,6 @@ pub struct LevelRange {
     pub zero_point: i8,
     pub low: i8,
     pub high: i8,
-}
-
-impl LevelRange {
-    /// Whether no level is beyond the bounds.
-    #[cfg(target_arch = "aarch64")]
-    #[inline(always)]
-    fn is_full(&self) -> bool {
-        (self.low, self.high) == (i8::MIN, i8::MAX)
-    }
 }
 
 impl LevelRange {

@@ -9,7 +9,8 @@ use std::arch::asm;
 use edge_classify_kernels::{Neon, Simd};
 
 use super::quads::Quads;
-use crate::simd::{LevelRange, Levels};
+use crate::simd::LevelRange;
+use crate::simd::neon::{Bounds, levels, words};
 
 const BYTES: usize = 4 * Neon::LANES;
 
@@ -174,20 +175,8 @@ macro_rules! quads {
                 unsafe { vst1q_s32(to, v) }
             }
             #[inline(always)]
-            fn pack(self, t: [float32x4_t; 4], range: LevelRange) -> int8x16_t {
-                let LevelRange {
-                    zero_point,
-                    low,
-                    high,
-                } = range;
-                unsafe {
-                    // Each step keeps to the bounds of its type, as far as a level's bounds can tell.
-                    let zero = vdupq_n_s16(i16::from(zero_point));
-                    let [a, b, c, d] = t.map(|t| self.0.round(t));
-                    let words = |a, b| vqaddq_s16(vcombine_s16(vqmovn_s32(a), vqmovn_s32(b)), zero);
-                    let bytes = vcombine_s8(vqmovn_s16(words(a, b)), vqmovn_s16(words(c, d)));
-                    vminq_s8(vmaxq_s8(bytes, vdupq_n_s8(low)), vdupq_n_s8(high))
-                }
+            fn pack(self, [a, b, c, d]: [float32x4_t; 4], range: LevelRange) -> int8x16_t {
+                levels::<{ Bounds::ANY }>(words(a, b), words(c, d), range)
             }
         }
     };

@@ -122,53 +122,97 @@ unsafe impl Levels for Neon {
         columns: usize,
         range: LevelRange,
     ) {
-        let mut aside = Aside::<M>::new();
+        let (mut aside, apart) = (Aside::<M>::new(), stride);
         // SAFETY: by this function's contract.
         unsafe {
             // Of three vectors no store is as long.
             if columns == N * LANES && N != 3 {
-                return match range.is_full() {
-                    true => store_whole::<M, N, false>(values, to, stride, range),
-                    false => store_whole::<M, N, true>(values, to, stride, range),
+                return match Bounds::of(range) {
+                    Bounds::RECTIFIED => {
+                        store_whole::<M, N, { Bounds::RECTIFIED }>(values, to, stride, range);
+                    }
+                    Bounds::NONE => {
+                        store_whole::<M, N, { Bounds::NONE }>(values, to, stride, range)
+                    }
+                    _ => store_whole::<M, N, { Bounds::ANY }>(values, to, stride, range),
                 };
             }
-            store_whole::<M, N, true>(values, aside.start(), Aside::<M>::STRIDE, range);
-            aside.copy(to, stride, columns);
+            let stride = Aside::<M>::STRIDE;
+            store_whole::<M, N, { Bounds::ANY }>(values, aside.start(), stride, range);
+            aside.copy(to, apart, columns);
         }
     }
 }
 
-/// Leaves the bounds out where they are not `BOUNDED`.
-///
+/// What is left to do about a range's bounds, as each step keeps to those of its type.
+pub struct Bounds;
+
+impl Bounds {
+    /// Nothing.
+    pub const NONE: u8 = 0;
+    /// Nothing, and the zero point is the lowest level: what is above that is a byte without a sign.
+    pub const RECTIFIED: u8 = 1;
+    pub const ANY: u8 = 2;
+
+    #[inline(always)]
+    pub fn of(range: LevelRange) -> u8 {
+        match (range.zero_point, range.low, range.high) {
+            (i8::MIN, i8::MIN, i8::MAX) => Bounds::RECTIFIED,
+            (_, i8::MIN, i8::MAX) => Bounds::NONE,
+            _ => Bounds::ANY,
+        }
+    }
+}
+
+/// Values rounded to words.
+#[inline(always)]
+pub fn words(a: float32x4_t, b: float32x4_t) -> int16x8_t {
+    // SAFETY: part of the architecture's base.
+    unsafe { vqmovn_high_s32(vqmovn_s32(Neon.round(a)), Neon.round(b)) }
+}
+
+/// The levels of two vectors of rounded values, with the [`Bounds`] of the range.
+#[inline(always)]
+pub fn levels<const BOUNDS: u8>(
+    first: int16x8_t,
+    second: int16x8_t,
+    range: LevelRange,
+) -> int8x16_t {
+    // SAFETY: part of the architecture's base.
+    unsafe {
+        if BOUNDS == Bounds::RECTIFIED {
+            let above = vqmovun_high_s16(vqmovun_s16(first), second);
+            return vreinterpretq_s8_u8(veorq_u8(above, vdupq_n_u8(0x80)));
+        }
+        let zero_point = vdupq_n_s16(range.zero_point.into());
+        let [first, second] = [first, second].map(|words| vqaddq_s16(words, zero_point));
+        let levels = vqmovn_high_s16(vqmovn_s16(first), second);
+        match BOUNDS {
+            Bounds::NONE => levels,
+            _ => vminq_s8(
+                vmaxq_s8(levels, vdupq_n_s8(range.low)),
+                vdupq_n_s8(range.high),
+            ),
+        }
+    }
+}
+
 /// # Safety
 /// As of [`Levels::store_rounded`] for all columns.
 #[inline(always)]
-unsafe fn store_whole<const M: usize, const N: usize, const BOUNDED: bool>(
+unsafe fn store_whole<const M: usize, const N: usize, const BOUNDS: u8>(
     values: &[[float32x4_t; N]; M],
     to: *mut u8,
     stride: usize,
     range: LevelRange,
 ) {
-    // SAFETY: by this function's contract.
-    unsafe {
-        let zero_point = vdupq_n_s16(range.zero_point.into());
-        let (low, high) = (vdupq_n_s8(range.low), vdupq_n_s8(range.high));
-        for (row, values) in values.iter().enumerate() {
-            let words = |first: usize| {
-                let of = |i: usize| Neon.round(values[i.min(N - 1)]);
-                let words = vqmovn_high_s32(vqmovn_s32(of(first)), of(first + 1));
-                vqaddq_s16(words, zero_point)
-            };
-            let levels = if N > 2 {
-                vqmovn_high_s16(vqmovn_s16(words(0)), words(2))
-            } else {
-                let levels = vqmovn_s16(words(0));
-                vcombine_s8(levels, levels)
-            };
-            let levels = match BOUNDED {
-                true => vminq_s8(vmaxq_s8(levels, low), high),
-                false => levels,
-            };
+    for (row, values) in values.iter().enumerate() {
+        let words = |first: usize| words(values[first.min(N - 1)], values[(first + 1).min(N - 1)]);
+        let first = words(0);
+        let second = if N > 2 { words(2) } else { first };
+        let levels = levels::<BOUNDS>(first, second, range);
+        // SAFETY: by this function's contract.
+        unsafe {
             let to = to.add(row * stride);
             match N {
                 1 => {

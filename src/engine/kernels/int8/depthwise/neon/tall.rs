@@ -13,7 +13,8 @@ use edge_classify_kernels::Neon;
 
 use super::{Dot, Multiply, Pairs};
 use crate::depthwise::Job;
-use strips::Strips;
+use crate::simd::neon::Bounds;
+use strips::{FUNCTION, Strips};
 
 /// Sizes of kernels that this is for.
 const KERNELS: [usize; 2] = [3, 5];
@@ -155,23 +156,27 @@ pub fn run(simd: Neon, layout: Tall, job: Job, weights: &[u8]) {
 }
 
 fn run_with<S: Multiply>(simd: S, layout: Tall, job: Job, weights: &[u8]) {
+    let end = match job.w.requantization.is_linear() {
+        true => Bounds::of(job.w.range()),
+        false => FUNCTION,
+    };
+    macro_rules! call_to {
+        ($kernel:literal, $stride:literal, $end:expr) => {
+            Strips::<_, $kernel, $stride, { $end }> {
+                simd,
+                layout,
+                job,
+                weights,
+            }
+            .run()
+        };
+    }
     macro_rules! call {
         ($kernel:literal, $stride:literal) => {
-            match job.w.requantization.is_linear() {
-                true => Strips::<_, $kernel, $stride, true> {
-                    simd,
-                    layout,
-                    job,
-                    weights,
-                }
-                .run(),
-                false => Strips::<_, $kernel, $stride, false> {
-                    simd,
-                    layout,
-                    job,
-                    weights,
-                }
-                .run(),
+            match end {
+                FUNCTION => call_to!($kernel, $stride, FUNCTION),
+                Bounds::RECTIFIED => call_to!($kernel, $stride, Bounds::RECTIFIED),
+                _ => call_to!($kernel, $stride, Bounds::ANY),
             }
         };
     }

@@ -58,7 +58,7 @@ impl Line {
     }
 }
 
-impl<S: Multiply, const K: usize, const T: usize, const LINEAR: bool> Strips<'_, S, K, T, LINEAR> {
+impl<S: Multiply, const K: usize, const T: usize, const END: u8> Strips<'_, S, K, T, END> {
     pub fn strip(&self, outputs: Range<usize>) -> Strip {
         let window = self.job.window;
         let tiles = outputs.len().div_ceil(TILE);

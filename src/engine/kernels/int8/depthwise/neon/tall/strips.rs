@@ -10,6 +10,7 @@ use super::{BLOCK, CHANNELS, QUAD, Row, Tall, block_bytes, row_vectors};
 use crate::depthwise::Job;
 use crate::depthwise::neon::Multiply;
 use crate::exact::exact;
+use crate::simd::neon::{Bounds, levels as to_levels, words};
 use crate::simd::{LevelRange, Levels};
 
 /// Outputs beside each other whose sums are held at the same time.
@@ -18,9 +19,12 @@ pub const TILE: usize = 4;
 /// Lines that units which are computed together see.
 const MOST_LINES: usize = ROOM + 8;
 
-/// A job with its weights, for the kernel `K` x `K` at the stride `T`. If it is `LINEAR`, its activation is bounds of
-/// levels: others are functions that have to be called, for which registers would be laid aside.
-pub struct Strips<'a, S, const K: usize, const T: usize, const LINEAR: bool> {
+/// After sums comes an activation that is no bounds: a function that has to be called, for which registers are laid aside.
+pub const FUNCTION: u8 = 3;
+
+/// A job with its weights, for the kernel `K` x `K` at the stride `T`, and with what comes after sums: [`FUNCTION`], or bounds,
+/// [`Bounds::RECTIFIED`] or [`Bounds::ANY`].
+pub struct Strips<'a, S, const K: usize, const T: usize, const END: u8> {
     pub simd: S,
     pub layout: Tall,
     pub job: Job<'a>,
@@ -72,7 +76,7 @@ impl<const K: usize> Block<K> {
     }
 }
 
-impl<S: Multiply, const K: usize, const T: usize, const LINEAR: bool> Strips<'_, S, K, T, LINEAR> {
+impl<S: Multiply, const K: usize, const T: usize, const END: u8> Strips<'_, S, K, T, END> {
     /// Rows of a unit.
     pub const ROWS: usize = if T == 1 { 2 } else { 1 };
 
@@ -246,11 +250,15 @@ impl<S: Multiply, const K: usize, const T: usize, const LINEAR: bool> Strips<'_,
         for (t, sum) in t.iter_mut().zip(sums) {
             *t = levels.mul(levels.to_floats(sum), block.multipliers);
         }
-        if !LINEAR {
+        if END == FUNCTION {
             t = applied(levels, finish, t);
         }
-        let bytes = simd.pack(t, finish.range);
-        let words: [u32; TILE] = unsafe {
+        let [first, second] = [words(t[0], t[1]), words(t[2], t[3])];
+        let bytes = match END {
+            Bounds::RECTIFIED => to_levels::<{ Bounds::RECTIFIED }>(first, second, finish.range),
+            _ => to_levels::<{ Bounds::ANY }>(first, second, finish.range),
+        };
+        let pixels: [u32; TILE] = unsafe {
             let words = vreinterpretq_u32_s8(bytes);
             [
                 vgetq_lane_u32::<0>(words),
@@ -259,9 +267,9 @@ impl<S: Multiply, const K: usize, const T: usize, const LINEAR: bool> Strips<'_,
                 vgetq_lane_u32::<3>(words),
             ]
         };
-        for (k, word) in words[..M].iter().enumerate() {
+        for (k, pixel) in pixels[..M].iter().enumerate() {
             let to = to.wrapping_add(k * self.job.out_stride);
-            unsafe { to.cast::<u32>().write_unaligned(*word) };
+            unsafe { to.cast::<u32>().write_unaligned(*pixel) };
         }
         if self.job.sums.is_some() {
             *total = add_levels::<M>(*total, bytes);
