@@ -119,15 +119,23 @@ impl LevelKernel for Planes<'_> {
             1 => to_byte.all(plane(0), out),
             3 => {
                 let [red, green, blue] = [0, 1, 2].map(plane);
-                for (i, out) in out.chunks_mut(3 * BLOCK).enumerate() {
+                let (blocks, rest) = out.as_chunks_mut::<{ 3 * BLOCK }>();
+                let whole = blocks.len() * BLOCK;
+                for (i, out) in blocks.iter_mut().enumerate() {
                     let mut levels = [[0; BLOCK]; 3];
                     for (levels, plane) in levels.iter_mut().zip([red, green, blue]) {
-                        let values = &plane[i * BLOCK..][..out.len() / 3];
-                        to_byte.all(values, &mut levels[..values.len()]);
+                        to_byte.all(&plane[i * BLOCK..][..BLOCK], levels);
                     }
-                    for (p, pixel) in out.as_chunks_mut::<3>().0.iter_mut().enumerate() {
-                        *pixel = [levels[0][p], levels[1][p], levels[2][p]];
+                    // Of a length that is known, this becomes stores of interleaved vectors.
+                    for p in 0..BLOCK {
+                        out[3 * p] = levels[0][p];
+                        out[3 * p + 1] = levels[1][p];
+                        out[3 * p + 2] = levels[2][p];
                     }
+                }
+                for (p, pixel) in rest.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+                    let values = [red, green, blue].map(|plane| plane[whole + p]);
+                    *pixel = values.map(|value| to_byte.one(value));
                 }
             }
             _ => {
