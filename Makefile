@@ -46,8 +46,8 @@ test-camera: setup
 	$(CARGO) build --release --locked --workspace
 	tests/camvm/run.sh
 
-# For 64-bit ARM under QEMU, on cores without fp16 and with it (where chains of layers tell no more); layers of levels on
-# one that multiplies matrices of bytes, too.
+# For 64-bit ARM under QEMU, on cores without fp16 and with it (where chains of layers tell no more), and on one that also
+# multiplies matrices of bytes.
 test-aarch64: build aarch64
 	. $(AARCH64)/env.sh && $(CARGO) test $(TESTS_FOR_ARM) --target aarch64-unknown-linux-gnu -- $(SKIPPED)
 	. $(AARCH64)/env.sh && \

@@ -17,7 +17,7 @@ mod avx512;
 #[cfg(target_arch = "aarch64")]
 pub mod neon;
 #[cfg(target_arch = "aarch64")]
-mod neon_dot;
+pub mod neon_dot;
 #[cfg(target_arch = "aarch64")]
 mod neon_matrix;
 #[cfg(target_arch = "aarch64")]

@@ -11,6 +11,7 @@ use edge_classify_kernels::{Neon, Simd};
 use super::quads::Quads;
 use crate::simd::LevelRange;
 use crate::simd::neon::{Bounds, levels, words};
+use crate::simd::neon_dot::Dots;
 
 const BYTES: usize = 4 * Neon::LANES;
 
@@ -21,7 +22,7 @@ pub(super) struct Dot(Neon);
 impl Dot {
     /// `None` where there is no such instruction.
     pub fn new(simd: Neon) -> Option<Dot> {
-        std::arch::is_aarch64_feature_detected!("dotprod").then_some(Dot(simd))
+        Dots::detect().map(|_| Dot(simd))
     }
 }
 

@@ -144,6 +144,12 @@ unsafe impl Levels for Neon {
     }
 }
 
+/// Where each of `M` rows begins, the first at `x`.
+#[inline(always)]
+pub(super) fn rows_from<const M: usize>(x: *const u8, stride: usize) -> [*const i8; M] {
+    std::array::from_fn(|row| x.cast::<i8>().wrapping_add(row * stride))
+}
+
 /// What is left to do about a range's bounds, as each step keeps to those of its type.
 pub struct Bounds;
 

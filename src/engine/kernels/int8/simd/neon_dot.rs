@@ -7,6 +7,7 @@ use std::arch::asm;
 use edge_classify_kernels::Neon;
 
 use super::Products;
+use super::neon::rows_from;
 
 /// Proof that the core has them.
 #[derive(Clone, Copy)]
@@ -72,10 +73,7 @@ unsafe fn add_products<const M: usize, const N: usize>(
     mut weights: *const i8,
     steps: usize,
 ) {
-    let mut rows = [x.cast::<i8>(); M];
-    for (i, row) in rows.iter_mut().enumerate() {
-        *row = row.wrapping_add(i * stride);
-    }
+    let mut rows: [*const i8; M] = rows_from(x, stride);
     // SAFETY: by this function's contract.
     unsafe {
         if usual_tile(sums, &rows, weights, steps) {

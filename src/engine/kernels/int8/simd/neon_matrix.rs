@@ -10,6 +10,7 @@ use std::arch::asm;
 use edge_classify_kernels::Neon;
 
 use super::Products;
+use super::neon::rows_from;
 
 /// Weights of a column that are multiplied in a step.
 const DEPTH: usize = 8;
@@ -92,10 +93,7 @@ unsafe fn add_products<const M: usize, const N: usize>(
     // Of an odd number of rows the last is its own neighbour.
     let pairs = M.div_ceil(2);
     let second = |pair: usize| (2 * pair + 1).min(M - 1);
-    let mut rows = [x.cast::<i8>(); M];
-    for (i, row) in rows.iter_mut().enumerate() {
-        *row = row.wrapping_add(i * stride);
-    }
+    let mut rows: [*const i8; M] = rows_from(x, stride);
     // SAFETY: by this function's contract.
     unsafe {
         let mut tiles = [[[vdupq_n_s32(0); 2]; N]; M];

@@ -19,11 +19,12 @@ pub const TILE: usize = 4;
 /// Lines that units which are computed together see.
 const MOST_LINES: usize = ROOM + 8;
 
-/// After sums comes an activation that is no bounds: a function that has to be called, for which registers are laid aside.
+/// After sums comes an activation that is no bounds: a function that has to be called, for which registers are laid
+/// aside.
 pub const FUNCTION: u8 = 3;
 
-/// A job with its weights, for the kernel `K` x `K` at the stride `T`, and with what comes after sums: [`FUNCTION`], or bounds,
-/// [`Bounds::RECTIFIED`] or [`Bounds::ANY`].
+/// A job with its weights, for the kernel `K` x `K` at the stride `T`, and with what comes after sums: [`FUNCTION`], or
+/// bounds, [`Bounds::RECTIFIED`] or [`Bounds::ANY`].
 pub struct Strips<'a, S, const K: usize, const T: usize, const END: u8> {
     pub simd: S,
     pub layout: Tall,
