@@ -102,6 +102,13 @@ networks() {
         "$qemu" -cpu "$1" -L "$toolchain/$1" "$program"
 }
 
+# Otherwise that core would run what cortex-a76 does.
+max_multiplies_matrices() {
+    local found
+    found=$(emulated max doctor 2>&1 || true)
+    [[ $found =~ features:[^\;]*i8mm ]] || { echo "$found"; return 1; }
+}
+
 # A network in int8 gives the bits that it gives on this machine, on each kind of core.
 same_bits() { # PLAN CORE...
     local plan=$1 core
@@ -143,6 +150,7 @@ aarch64)
     check networks-cortex-a72 networks cortex-a72 "${MOST_MULTIPLY_ADDS:-1000000000}"
     check networks-cortex-a76 networks cortex-a76 "${MOST_MULTIPLY_ADDS:-300000000}"
     check networks-cortex-a76-fp16 networks cortex-a76 60000000 fp16
+    check matrices-of-bytes max_multiplies_matrices
     check int8-bundled same_bits models/tf_efficientnet_lite0.plan cortex-a72 cortex-a76 max
     check int8-hard-swish same_bits_of mobilenetv3_small_100 cortex-a72 cortex-a76 max
     check int8-swish same_bits_of mixnet_s cortex-a72 cortex-a76 max
